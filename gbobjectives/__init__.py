@@ -1,0 +1,38 @@
+"""Custom objectives for gradient boosting: exact derivatives, curvature that is safe.
+
+    objective = loss x curvature x scale
+
+A loss (`HuberLoss`, `FocalLoss`, ...) is value, gradient and Hessian with respect to the raw
+prediction. An `Objective` adds the curvature that is handed to the trees, and the unit. The
+adapters `gbobjectives.xgb` and `gbobjectives.lgb` turn either into what XGBoost and LightGBM
+call, or train a model that predicts the response by itself.
+
+>>> import gbobjectives as gbo
+>>> gbo.get_loss("log_cosh")
+LogCoshLoss(delta='auto')
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from gbobjectives import testing
+from gbobjectives.adapters import lightgbm as lgb
+from gbobjectives.adapters import xgboost as xgb
+from gbobjectives.links import Interval, Link
+from gbobjectives.losses import get_loss, list_losses
+from gbobjectives.losses.base import Loss
+from gbobjectives.losses.binary import *
+from gbobjectives.losses.count import *
+from gbobjectives.losses.coupled import *
+from gbobjectives.losses.kinds import *
+from gbobjectives.losses.multiclass import *
+from gbobjectives.losses.quantile import *
+from gbobjectives.losses.ranking import *
+from gbobjectives.losses.residual import *
+from gbobjectives.losses.robust import *
+from gbobjectives.metrics import Metric
+from gbobjectives.objective import Objective
+
+try:
+    __version__ = version("gbobjectives")
+except PackageNotFoundError:  # pragma: no cover - a checkout that was not installed
+    __version__ = "0+unknown"

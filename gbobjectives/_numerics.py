@@ -1,0 +1,92 @@
+"""Stable elementary functions: array in, array of the same dtype out.
+
+Each states the naive form and where that form fails; every loss builds on these.
+"""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+
+LOG2 = float(np.log(2.0))
+
+# Head room kept below the largest finite number, so that sums and small multiples of a
+# saturated exponential stay finite.
+_HEAD_ROOM = 2.0**20
+
+
+def log1pexp(x: Array) -> Array:
+    """``log(1 + exp(x))``; the naive form overflows for large x."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def expit(x: Array) -> Array:
+    """``1 / (1 + exp(-x))``; the naive form overflows for x below -709 (float32: -88)."""
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0, e, np.ones_like(e)) / (1 + e)
+
+
+def exp_saturating(x: Array) -> Array:
+    """``exp(x)``, held at the largest finite number of the dtype over 2^20.
+
+    The naive form returns inf, and inf - inf or 0 * inf downstream is NaN.
+    """
+    limit = np.log(np.finfo(x.dtype).max / _HEAD_ROOM)
+    return np.exp(np.minimum(x, limit.astype(x.dtype)))
+
+
+def log_cosh(x: Array) -> Array:
+    """``log(cosh(x))``; the naive form overflows for abs(x) above 710 (float32: 89).
+
+    ``|x| + log1p(exp(-2|x|)) - log 2`` never overflows, but cancels near 0, where
+    ``cosh(x) - 1 = 2 sinh(x / 2)^2`` takes over.
+    """
+    a = np.abs(x)
+    near = np.log1p(2 * np.sinh(np.minimum(a, 1) / 2) ** 2)
+    far = a + np.log1p(np.exp(-2 * a)) - np.asarray(LOG2, dtype=a.dtype)
+    return np.where(a < 1, near, far)
+
+
+def sech2(x: Array) -> Array:
+    """``1 / cosh(x)^2``; ``1 - tanh(x)^2`` cancels to 0 for abs(x) above 19 (float32: 9)."""
+    e = np.exp(-2 * np.abs(x))
+    return 4 * e / (1 + e) ** 2
+
+
+def logsumexp(x: Array) -> Array:
+    """``log(sum(exp(x)))`` over the last axis; the naive form overflows."""
+    top = x.max(axis=-1, keepdims=True)
+    return (top + np.log(np.exp(x - top).sum(axis=-1, keepdims=True)))[..., 0]
+
+
+def softmax(x: Array) -> Array:
+    """``exp(x) / sum(exp(x))`` over the last axis; shift-invariant, never overflows."""
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def log_magnitude_bins(x: Array) -> npt.NDArray[np.int64]:
+    """Bin of each non-negative number on a logarithmic scale: see `MAGNITUDE_EDGES`.
+
+    The exponent and the seven leading mantissa bits of a float32 are the bin, so that a
+    histogram, which is an additive summary, can stand in for a sort.
+    """
+    bits = np.ascontiguousarray(x, dtype=np.float32).view(np.uint32)
+    return (bits >> np.uint32(16)).astype(np.int64)
+
+
+N_MAGNITUDE_BINS = 0x7F80
+MAGNITUDE_EDGES = (np.arange(N_MAGNITUDE_BINS, dtype=np.uint32) << np.uint32(16)).view(np.float32)
+
+
+def median_from_bins(weight_per_bin: Array) -> float:
+    """Weighted median from a histogram over `log_magnitude_bins`, interpolated in its bin."""
+    cumulative = np.cumsum(weight_per_bin)
+    half = cumulative[-1] / 2
+    i = min(int(np.searchsorted(cumulative, half)), N_MAGNITUDE_BINS - 2)
+    below = cumulative[i] - weight_per_bin[i]
+    inside = (half - below) / weight_per_bin[i] if weight_per_bin[i] > 0 else 0.0
+    low, high = float(MAGNITUDE_EDGES[i]), float(MAGNITUDE_EDGES[i + 1])
+    return low + float(inside) * (high - low)

@@ -1,0 +1,164 @@
+"""Where labels may lie (`Interval`), and how a raw prediction becomes a response (`Link`).
+
+A loss differentiates with respect to the raw prediction; its link is for prediction and for
+the model file. `log` and `softmax` name the same functions that XGBoost and LightGBM apply.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from gbobjectives._numerics import (
+    Array,
+    exp_saturating,
+    expit,
+    log1pexp,
+    softmax,
+)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Real interval with open or closed ends.
+
+    Parameters
+    ----------
+    low, high : float
+        Ends; infinite ends are written ``-inf`` and ``inf``.
+    low_inclusive, high_inclusive : bool
+        Whether the ends belong to the interval.
+
+    Examples
+    --------
+    >>> from gbobjectives import Interval
+    >>> print(Interval(0.0, float("inf"), True, False))
+    [0, inf)
+    >>> Interval(0.0, 1.0).includes([0.0, 0.5, 2.0])
+    array([ True,  True, False])
+    """
+
+    low: float = -np.inf
+    high: float = np.inf
+    low_inclusive: bool = True
+    high_inclusive: bool = True
+
+    def includes(self, x: object) -> Array:
+        """Boolean array: which entries of `x` lie in the interval (NaN never does)."""
+        a = np.asarray(x)
+        low = a >= self.low if self.low_inclusive else a > self.low
+        high = a <= self.high if self.high_inclusive else a < self.high
+        return np.asarray(low & high)
+
+    def __str__(self) -> str:
+        left = "[" if self.low_inclusive and np.isfinite(self.low) else "("
+        right = "]" if self.high_inclusive and np.isfinite(self.high) else ")"
+        return f"{left}{self.low:g}, {self.high:g}{right}"
+
+
+@dataclass(frozen=True)
+class Link:
+    """Map between the response `y_pred` and the raw prediction.
+
+    Parameters
+    ----------
+    name : str
+        Name of the link, as in generalised linear models.
+    link : callable
+        Response to raw prediction.
+    inverse : callable
+        Raw prediction to response.
+    inverse_derivative : callable
+        Derivative of `inverse`; for softmax its diagonal.
+    range : Interval
+        Where responses lie.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gbobjectives.links import LOGIT
+    >>> LOGIT.inverse(np.array([0.0, 2.0])).round(3)
+    array([0.5  , 0.881])
+    """
+
+    name: str
+    link: Callable[[Array], Array]
+    inverse: Callable[[Array], Array]
+    inverse_derivative: Callable[[Array], Array]
+    range: Interval
+
+    def __repr__(self) -> str:
+        return f"Link({self.name!r})"
+
+    def __reduce__(self) -> tuple[Callable[[str], "Link"], tuple[str]]:
+        # The functions below are module-private; a link pickles by its name.
+        return get_link, (self.name,)
+
+
+def get_link(name: str) -> Link:
+    """Link of that name.
+
+    Examples
+    --------
+    >>> from gbobjectives.links import get_link
+    >>> get_link("log").range.low
+    0.0
+    """
+    if name not in LINKS:
+        raise ValueError(f"get_link: unknown link {name!r}; known: {', '.join(LINKS)}")
+    return LINKS[name]
+
+
+def _identity(x: Array) -> Array:
+    return x
+
+
+def _logit(p: Array) -> Array:
+    return np.log(p) - np.log1p(-p)
+
+
+def _expit_derivative(f: Array) -> Array:
+    return expit(f) * expit(-f)
+
+
+def _softmax_link(p: Array) -> Array:
+    return np.log(p) - np.log(p).mean(axis=-1, keepdims=True)
+
+
+def _softmax_derivative(f: Array) -> Array:
+    p = softmax(f)
+    return p * (1 - p)
+
+
+def _softplus_link(y: Array) -> Array:
+    # naive log(exp(y) - 1) overflows
+    return y + np.log(-np.expm1(-y))
+
+
+def _tanh_derivative(f: Array) -> Array:
+    return 1 - np.tanh(f) ** 2
+
+
+def _softsign_link(y: Array) -> Array:
+    return y / (1 - np.abs(y))
+
+
+def _softsign(f: Array) -> Array:
+    return f / (1 + np.abs(f))
+
+
+def _softsign_derivative(f: Array) -> Array:
+    return 1 / (1 + np.abs(f)) ** 2
+
+
+IDENTITY = Link("identity", _identity, _identity, np.ones_like, Interval())
+LOGIT = Link("logit", _logit, expit, _expit_derivative, Interval(0, 1, False, False))
+LOG = Link("log", np.log, exp_saturating, exp_saturating, Interval(0, np.inf, False, False))
+SOFTMAX = Link("softmax", _softmax_link, softmax, _softmax_derivative, Interval(0, 1, False, False))
+SOFTPLUS = Link("softplus", _softplus_link, log1pexp, expit, Interval(0, np.inf, False, False))
+TANH = Link("tanh", np.arctanh, np.tanh, _tanh_derivative, Interval(-1, 1, False, False))
+SOFTSIGN = Link(
+    "softsign", _softsign_link, _softsign, _softsign_derivative, Interval(-1, 1, False, False)
+)
+
+LINKS = {x.name: x for x in (IDENTITY, LOGIT, LOG, SOFTMAX, SOFTPLUS, TANH, SOFTSIGN)}

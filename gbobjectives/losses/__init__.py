@@ -1,0 +1,84 @@
+"""The catalogue: one file per family, one registry."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gbobjectives._validation import nearest_name
+from gbobjectives.losses import (
+    binary,
+    count,
+    coupled,
+    multiclass,
+    quantile,
+    ranking,
+    residual,
+    robust,
+)
+from gbobjectives.losses.base import Loss, snake_case
+
+FAMILIES = (residual, robust, quantile, count, binary, multiclass, coupled, ranking)
+
+#: Every loss of the catalogue by its name. A class enters by its family's ``__all__``.
+LOSSES: dict[str, type[Loss]] = {
+    cls.name: cls
+    for family in FAMILIES
+    for cls in (getattr(family, public) for public in family.__all__)
+    if not cls.__abstractmethods__
+}
+
+_BY_ALIAS = {alias: cls for cls in LOSSES.values() for alias in (cls.name, *cls.aliases)}
+
+
+def list_losses() -> list[str]:
+    """Names of all losses, in the order of the catalogue.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> "huber" in gbo.list_losses()
+    True
+    """
+    return list(LOSSES)
+
+
+def get_loss(name: str | Mapping[str, Any] | Loss, **parameters: Any) -> Loss:
+    """Loss by its name or alias, or by the dictionary that `Loss.spec` gave.
+
+    Parameters
+    ----------
+    name : str, mapping or Loss
+        The class name in snake case less "Loss", an alias, a spec; a loss is handed through.
+    **parameters
+        Passed to the class.
+
+    Raises
+    ------
+    ValueError
+        If the name or a parameter is unknown; the nearest known one is offered.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> gbo.get_loss("focal", gamma=1.0)
+    FocalLoss(gamma=1.0, alpha=None)
+    >>> gbo.get_loss(gbo.HuberLoss(delta=2.0).spec())
+    HuberLoss(delta=2.0)
+    """
+    if isinstance(name, Loss):
+        if parameters:
+            raise ValueError(f"get_loss: {name!r} is a loss already; it takes no parameters")
+        return name
+    if isinstance(name, Mapping):
+        spec = dict(name)
+        return get_loss(spec.pop("loss"), **spec, **parameters)
+    if not isinstance(name, str):
+        raise TypeError(f"get_loss: a name, a spec or a Loss is wanted; got {name!r}")
+    key = name if name in _BY_ALIAS else snake_case(name).removesuffix("_loss")
+    if key not in _BY_ALIAS:
+        raise nearest_name("get_loss", "loss", name, _BY_ALIAS)
+    cls = _BY_ALIAS[key]
+    known = cls.__dataclass_fields__
+    for parameter in parameters:
+        if parameter not in known:
+            raise nearest_name(cls.__name__, "parameter", parameter, known)
+    return cls(**parameters)

@@ -1,0 +1,165 @@
+"""The three ways in which a loss may see its rows: one by one, with sums, or by groups."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gbobjectives._batch import Batch, Groups, Piece
+from gbobjectives._numerics import Array
+from gbobjectives.losses.base import Loss
+from gbobjectives.parallel import map_blocks
+
+__all__ = ["CoupledLoss", "GroupLoss", "RowLoss"]
+
+
+@dataclass(frozen=True)
+class RowLoss(Loss):
+    """A loss of one row at a time.
+
+    A subclass supplies ``_value(y, f)``, ``_gradient(y, f)`` and ``_hessian(y, f)``, unweighted
+    and element-wise, and its ``rules``.
+    """
+
+    @abstractmethod
+    def _value(self, y: Array, f: Array) -> Array: ...
+
+    @abstractmethod
+    def _gradient(self, y: Array, f: Array) -> Array: ...
+
+    @abstractmethod
+    def _hessian(self, y: Array, f: Array) -> Array: ...
+
+    def _pieces(self, batch: Batch) -> list[Piece]:
+        return batch.row_pieces()
+
+    def _arguments(self, batch: Batch, piece: Piece, context: Any) -> tuple[Any, ...]:
+        return batch.rows(piece.rows)
+
+    def _own_weights(self, batch: Batch, piece: Piece) -> Array | None:
+        return None
+
+    def _total_weights(
+        self, batch: Batch, piece: Piece, arguments: tuple[Any, ...]
+    ) -> Array | None:
+        if batch.w is None:
+            return None
+        w = batch.weights(piece.rows)
+        return w if self.n_outputs == 1 else w[:, None]
+
+    def _value_weights(self, batch: Batch, piece: Piece) -> Array:
+        return batch.weights(piece.rows)
+
+
+@dataclass(frozen=True)
+class GroupLoss(Loss):
+    """A loss of whole groups of rows; without groups the batch is one group.
+
+    A subclass supplies ``_value(y, f, w, groups)``, one number per group, and
+    ``_gradient(y, f, w, groups)`` and ``_hessian``, its derivatives per unit of the row's own
+    weight. Kernels see a run of whole groups, so that a loss can be vectorised across them.
+    An objective minimises the sum of each group's value times its weight (the sum of its rows'
+    weights), so that gradients are of order 1 per row.
+    """
+
+    @abstractmethod
+    def _value(self, y: Array, f: Array, w: Array, groups: Groups) -> Array: ...
+
+    @abstractmethod
+    def _gradient(self, y: Array, f: Array, w: Array, groups: Groups) -> Array: ...
+
+    @abstractmethod
+    def _hessian(self, y: Array, f: Array, w: Array, groups: Groups) -> Array: ...
+
+    def _pieces(self, batch: Batch) -> list[Piece]:
+        return batch.group_pieces()
+
+    def _arguments(self, batch: Batch, piece: Piece, context: Any) -> tuple[Any, ...]:
+        groups = Groups(batch.grouped().sizes[piece.groups])
+        return *batch.rows(piece.rows), batch.weights(piece.rows), groups
+
+    def _own_weights(self, batch: Batch, piece: Piece) -> Array | None:
+        return None if batch.w is None else batch.weights(piece.rows)
+
+    def _total_weights(
+        self, batch: Batch, piece: Piece, arguments: tuple[Any, ...]
+    ) -> Array | None:
+        _, _, w, groups = arguments
+        spread: Array = groups.spread(groups.sum(w))
+        return w * spread
+
+    def _value_weights(self, batch: Batch, piece: Piece) -> Array:
+        groups = Groups(batch.grouped().sizes[piece.groups])
+        return groups.sum(batch.weights(piece.rows).astype(np.float64))
+
+
+@dataclass(frozen=True)
+class CoupledLoss(Loss):
+    """A loss of a row and of sums over the batch, or over each group where groups are given.
+
+    A subclass supplies ``_terms(y, f, w)``, what a row adds to its sums, as a tuple of arrays;
+    ``_value(*sums)``; and ``_gradient(y, f, w, sums)`` and ``_hessian`` per unit of the row's
+    own weight. The first sum is always that of the weights. Sums over blocks are sums over
+    threads are sums over machines. The objective minimises the value times the sum of weights,
+    as for `GroupLoss`.
+    """
+
+    @abstractmethod
+    def _terms(self, y: Array, f: Array, w: Array) -> tuple[Array, ...]: ...
+
+    @abstractmethod
+    def _value(self, *sums: Array) -> Array: ...
+
+    @abstractmethod
+    def _gradient(self, y: Array, f: Array, w: Array, sums: tuple[Array, ...]) -> Array: ...
+
+    @abstractmethod
+    def _hessian(self, y: Array, f: Array, w: Array, sums: tuple[Array, ...]) -> Array: ...
+
+    def _pieces(self, batch: Batch) -> list[Piece]:
+        return batch.row_pieces() if batch.groups is None else batch.group_pieces()
+
+    def _context(self, batch: Batch, n_threads: int | None) -> Array:
+        """The sums, shape (n_sums, n_groups), in float64."""
+
+        def block(piece: Piece) -> Array:
+            y, f = batch.rows(piece.rows)
+            w = batch.weights(piece.rows)
+            with np.errstate(over="ignore", under="ignore"):
+                terms = np.stack([w, *self._terms(y, f, w)], axis=1).astype(np.float64)
+            if batch.groups is None:
+                return terms.sum(axis=0, keepdims=True).T
+            return Groups(batch.groups.sizes[piece.groups]).sum(terms).T
+
+        parts = map_blocks(block, self._pieces(batch), batch.f.size, n_threads)
+        # Blocks add up in their own order, never in that of the threads.
+        return sum(parts[1:], parts[0]) if batch.groups is None else np.hstack(parts)
+
+    def _arguments(self, batch: Batch, piece: Piece, context: Any) -> tuple[Any, ...]:
+        sums = context.astype(batch.f.dtype)
+        if batch.groups is not None:
+            ids = Groups(batch.groups.sizes[piece.groups]).ids
+            sums = sums[:, piece.groups][:, ids]
+        return *batch.rows(piece.rows), batch.weights(piece.rows), tuple(sums)
+
+    def _own_weights(self, batch: Batch, piece: Piece) -> Array | None:
+        return None if batch.w is None else batch.weights(piece.rows)
+
+    def _total_weights(
+        self, batch: Batch, piece: Piece, arguments: tuple[Any, ...]
+    ) -> Array | None:
+        _, _, w, sums = arguments
+        total: Array = w * sums[0]
+        return total
+
+    def _value_weights(self, batch: Batch, piece: Piece) -> Array:
+        raise AssertionError("a coupled loss weighs its values by their first sum")
+
+    def _values(self, batch: Batch) -> Array:
+        return self._value(*self._context(batch, None)).astype(batch.f.dtype)
+
+    def _mean(self, batch: Batch, kernel: Callable[..., Array]) -> float:
+        sums = self._context(batch, None)
+        return float(np.average(kernel(*sums), weights=sums[0]))

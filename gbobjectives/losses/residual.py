@@ -1,0 +1,249 @@
+"""Regression losses of the residual r = f - y (identity link), and their automatic scale.
+
+With ``u = r / delta`` a loss of this family is ``delta^2 rho(u)``: gradient ``delta psi(u)``,
+Hessian ``psi'(u)``, and ``psi'(0) = 1``, so that the Hessian has no unit and is 1 for small
+residuals, as for squared error.
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from gbobjectives import _validation as check
+from gbobjectives._batch import Batch, Piece
+from gbobjectives._numerics import (
+    N_MAGNITUDE_BINS,
+    Array,
+    log_magnitude_bins,
+    median_from_bins,
+)
+from gbobjectives.curvature import Rule
+from gbobjectives.losses._intercept import (
+    solve_intercept,
+    weighted_mean,
+    weighted_quantile,
+)
+from gbobjectives.losses.kinds import RowLoss
+from gbobjectives.parallel import map_blocks
+
+__all__ = ["ResidualLoss", "SquaredErrorLoss"]
+
+# Standard deviation of a normal variable over its median and over its mean absolute value.
+SIGMA_OVER_MEDIAN = 1.4826022185056018
+SIGMA_OVER_MEAN = 1.2533141373155003
+
+# delta never falls below this share of what the labels alone give, so that a model that fits
+# most rows exactly does not end with a loss of no width.
+DELTA_FLOOR = 0.25
+
+
+@dataclass(frozen=True)
+class AutoDelta:
+    """How ``delta="auto"`` follows the residuals: a constant times a robust size of them."""
+
+    size: Literal["mad", "root"]
+    factor: float
+
+    def of(self, batch: Batch) -> float:
+        """delta for the residuals of the batch."""
+        return self.factor * (_mad(batch) if self.size == "mad" else _root_mean(batch))
+
+
+def _mad(batch: Batch) -> float:
+    """Normal-consistent weighted median of abs(r), from an additive histogram.
+
+    Where at least half of the residuals are 0 the mean takes over.
+    """
+
+    def block(piece: Piece) -> tuple[Array, float, float]:
+        y, f = batch.rows(piece.rows)
+        r = np.abs(f - y)
+        w = batch.weights(piece.rows)
+        counts = np.bincount(log_magnitude_bins(r), weights=w, minlength=N_MAGNITUDE_BINS)
+        return counts, float((w * r).sum(dtype=np.float64)), float(w.sum(dtype=np.float64))
+
+    parts = map_blocks(block, batch.row_pieces(), batch.n_rows)
+    median = median_from_bins(sum((p[0] for p in parts[1:]), parts[0][0]))
+    mean = sum(p[1] for p in parts) / sum(p[2] for p in parts)
+    # A median this far below the mean lies in the bin of the zeros.
+    return SIGMA_OVER_MEDIAN * median if median > 1e-6 * mean else SIGMA_OVER_MEAN * mean
+
+
+def _root_mean(batch: Batch) -> float:
+    """Square of the weighted mean of sqrt(abs(r))."""
+
+    def block(piece: Piece) -> tuple[float, float]:
+        y, f = batch.rows(piece.rows)
+        w = batch.weights(piece.rows)
+        root = np.sqrt(np.abs(f - y))
+        return float((w * root).sum(dtype=np.float64)), float(w.sum(dtype=np.float64))
+
+    total, weight = np.sum(map_blocks(block, batch.row_pieces(), batch.n_rows), axis=0)
+    return float((total / weight) ** 2)
+
+
+@dataclass(frozen=True)
+class ResidualLoss(RowLoss):
+    r"""Base of losses of one residual, :math:`\delta^2 \rho(u)` with :math:`u = (f - y)/\delta`.
+
+    A subclass supplies ``_rho(u)``, ``_psi(u)`` (its derivative) and ``_psi_derivative(u)``.
+    Without more, its safe curvature is psi(u)/u, a majorizer if rho is even and psi(u)/u does
+    not increase for u > 0: the tangent of the concave rho(sqrt(s)) at s = u^2 lies above it.
+
+    Parameters
+    ----------
+    delta : float or "auto"
+        Residual, in units of y, at which the loss leaves its quadratic core. ``"auto"``
+        follows the scale of the residuals.
+
+    Examples
+    --------
+    One's own loss is three lines:
+
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> import gbobjectives as gbo
+    >>> @dataclass(frozen=True)
+    ... class MyFairLoss(gbo.ResidualLoss):
+    ...     def _rho(self, u): return np.abs(u) - np.log1p(np.abs(u))
+    ...     def _psi(self, u): return u / (1 + np.abs(u))
+    ...     def _psi_derivative(self, u): return 1 / (1 + np.abs(u)) ** 2
+    >>> MyFairLoss(delta=1.0).curvature([0.0], [3.0])
+    array([0.25])
+    """
+
+    delta: float | Literal["auto"] = field(default="auto", kw_only=True)
+
+    task: ClassVar[str] = "regression"
+    normalised: ClassVar[bool] = True
+    auto_delta: ClassVar[AutoDelta] = AutoDelta("mad", 1.345)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.delta, str):
+            delta = check.real_parameter(type(self).__name__, "delta", self.delta, check.POSITIVE)
+            object.__setattr__(self, "delta", delta)
+        elif self.delta != "auto":
+            raise ValueError(
+                f'{type(self).__name__}: delta must be "auto" or a positive number; '
+                f"got {self.delta!r}"
+            )
+
+    @abstractmethod
+    def _rho(self, u: Array) -> Array: ...
+
+    @abstractmethod
+    def _psi(self, u: Array) -> Array: ...
+
+    @abstractmethod
+    def _psi_derivative(self, u: Array) -> Array: ...
+
+    def _weight(self, u: Array) -> Array:
+        """psi(u) / u; at u = 0 its limit, taken at the smallest normal number."""
+        a = np.maximum(np.abs(u), np.finfo(u.dtype).tiny)
+        return self._psi(a) / a
+
+    def _u(self, y: Array, f: Array) -> Array:
+        return (f - y) / self.delta
+
+    def _value(self, y: Array, f: Array) -> Array:
+        # delta twice, not its square: the square of a small delta underflows
+        return self._rho(self._u(y, f)) * self.delta * self.delta
+
+    def _gradient(self, y: Array, f: Array) -> Array:
+        return self._psi(self._u(y, f)) * self.delta
+
+    def _hessian(self, y: Array, f: Array) -> Array:
+        return self._psi_derivative(self._u(y, f))
+
+    def _safe(self, y: Array, f: Array) -> Array:
+        return self._weight(self._u(y, f))
+
+    def _unit(self, y: Array, f: Array) -> Array:
+        return np.ones_like(f)
+
+    rules = {
+        "safe": Rule(lambda loss, y, f: loss._safe(y, f), "majorizer", "psi(u) / u"),
+        "auto": Rule(lambda loss, y, f: loss._safe(y, f), "majorizer", "psi(u) / u", 0.05),
+        # psi' never exceeds psi'(0) = 1 in this family.
+        "unit": Rule(lambda loss, y, f: loss._unit(y, f), "majorizer", "1"),
+    }
+
+    @property
+    def resolved(self) -> bool:
+        """Whether delta is a number."""
+        return self.delta != "auto"
+
+    def _label_statistics(self, batch: Batch) -> float:
+        """delta at the weighted median of the labels; a pure function of the labels."""
+        if self.resolved:
+            return 0.0
+        y = batch.y.astype(batch.f.dtype)
+        labels = Batch(y, np.zeros_like(batch.f), batch.w)
+        median = weighted_quantile(labels, 0.5)
+        return self.auto_delta.of(Batch(y, np.full_like(batch.f, median), batch.w))
+
+    def _resolve(self, batch: Batch, statistics: float) -> Self:
+        if self.resolved:
+            return self
+        delta = max(self.auto_delta.of(batch), DELTA_FLOOR * statistics)
+        # Constant labels fitted exactly: any width will do.
+        return replace(self, delta=delta if delta > 0 else 1.0)
+
+    def _intercept(self, batch: Batch, has_offset: bool) -> Any:
+        x = batch.y.astype(np.float64) - batch.f
+        centred = Batch(x, np.full_like(x, weighted_quantile(batch, 0.5)), batch.w)
+        loss = self._resolved_on(centred)
+        return solve_intercept(loss, batch, low=float(x.min()), high=float(x.max()))
+
+
+@dataclass(frozen=True)
+class SquaredErrorLoss(RowLoss):
+    r"""Squared error, :math:`r^2 / 2`: least squares.
+
+    Estimates the mean. Domain: all reals. Link: identity. Convex. Units: y squared.
+    Gradient r, Hessian 1, which is its own majorizer.
+
+    Notes
+    -----
+    The metric is ``mse``, the mean of r squared without the half. Closed-form intercept: the
+    weighted mean.
+
+    References
+    ----------
+    .. [1] Friedman, Greedy function approximation, Annals of Statistics 2001,
+       doi:10.1214/aos/1013203451.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> gbo.SquaredErrorLoss().gradient([1.0, 2.0], [1.5, 1.0])
+    array([ 0.5, -1. ])
+    """
+
+    aliases: ClassVar[tuple[str, ...]] = ("mse", "l2")
+    task: ClassVar[str] = "regression"
+    estimates: ClassVar[str] = "mean"
+    source: ClassVar[str] = "doi:10.1214/aos/1013203451"
+    metric_name: ClassVar[str] = "mse"
+
+    def _value(self, y: Array, f: Array) -> Array:
+        return (f - y) ** 2 / 2
+
+    def _gradient(self, y: Array, f: Array) -> Array:
+        return f - y
+
+    def _hessian(self, y: Array, f: Array) -> Array:
+        return np.ones_like(f)
+
+    def _score(self, y: Array, f: Array) -> Array:
+        return (f - y) ** 2
+
+    rules = {
+        name: Rule(lambda loss, y, f: loss._hessian(y, f), "majorizer", "1")
+        for name in ("safe", "auto", "unit", "fisher", "exact")
+    }
+
+    def _intercept(self, batch: Batch, has_offset: bool) -> Any:
+        return weighted_mean(batch, batch.y.astype(np.float64) - batch.f)

@@ -1,0 +1,166 @@
+"""Robust regression losses: quadratic for small residuals, linear for large ones."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gbobjectives._numerics import Array, log_cosh, sech2
+from gbobjectives.losses.residual import AutoDelta, ResidualLoss
+
+__all__ = ["HuberLoss", "LogCoshLoss", "PseudoHuberLoss"]
+
+
+@dataclass(frozen=True)
+class HuberLoss(ResidualLoss):
+    r"""Huber's loss: :math:`r^2/2` for :math:`|r| \le \delta`, else :math:`\delta|r| - \delta^2/2`.
+
+    Estimates Huber's M-estimate of location, between mean and median. Domain: all reals. Link:
+    identity. Convex. Units: value y squared, delta y. The exact Hessian is 0 beyond delta; the
+    safe curvature min(1, delta/abs(r)) is a majorizer.
+
+    Parameters
+    ----------
+    delta : float or "auto"
+        Where the loss turns linear; ``"auto"`` is 1.345 normal-consistent median absolute
+        residuals of each round, which keeps 95 % efficiency under normal noise.
+
+    Raises
+    ------
+    ValueError
+        If delta is not positive.
+
+    References
+    ----------
+    .. [1] Huber, Robust estimation of a location parameter, Annals of Mathematical Statistics
+       1964, doi:10.1214/aoms/1177703732.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> loss = gbo.HuberLoss(delta=1.0)
+    >>> loss.hessian([0.0, 0.0], [0.5, 4.0]), loss.curvature([0.0, 0.0], [0.5, 4.0])
+    (array([1., 0.]), array([1.  , 0.25]))
+    """
+
+    aliases: ClassVar[tuple[str, ...]] = ("smooth_l1",)
+    estimates: ClassVar[str] = "Huber location"
+    source: ClassVar[str] = "doi:10.1214/aoms/1177703732"
+
+    def _rho(self, u: Array) -> Array:
+        core = np.minimum(np.abs(u), 1)
+        return core * (np.abs(u) - core / 2)
+
+    def _psi(self, u: Array) -> Array:
+        return np.clip(u, -1, 1)
+
+    def _psi_derivative(self, u: Array) -> Array:
+        return (np.abs(u) <= 1).astype(u.dtype)
+
+    def _weight(self, u: Array) -> Array:
+        return 1 / np.maximum(np.abs(u), 1)
+
+    def kinks(self, y_true: Array) -> tuple[Array, ...]:
+        """Raw predictions at which the gradient is not differentiable."""
+        return (y_true - self.delta, y_true + self.delta)
+
+
+@dataclass(frozen=True)
+class LogCoshLoss(ResidualLoss):
+    r"""Log-cosh, :math:`\delta^2 \log\cosh u`: squared error inside delta, absolute outside.
+
+    Estimates a smooth M-estimate of location, between mean and median. Domain: all reals. Link:
+    identity. Convex. Units: value y squared, delta y. The exact Hessian 1/cosh(u)^2 vanishes
+    exponentially; the safe curvature tanh(u)/u is a majorizer.
+
+    Parameters
+    ----------
+    delta : float or "auto"
+        Width of the quadratic core; ``"auto"`` is 1.205 normal-consistent median absolute
+        residuals of each round.
+
+    Raises
+    ------
+    ValueError
+        If delta is not positive.
+
+    References
+    ----------
+    .. [1] Green, Bayesian reconstructions from emission tomography data, IEEE Transactions on
+       Medical Imaging 1990, doi:10.1109/42.52985.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> gbo.LogCoshLoss(delta=1.0).value([0.0], [1e30])
+    array([1.e+30])
+    """
+
+    aliases: ClassVar[tuple[str, ...]] = ("logcosh",)
+    estimates: ClassVar[str] = "smoothed median"
+    source: ClassVar[str] = "doi:10.1109/42.52985"
+    auto_delta: ClassVar[AutoDelta] = AutoDelta("mad", 1.205)
+
+    def _rho(self, u: Array) -> Array:
+        return log_cosh(u)
+
+    def _psi(self, u: Array) -> Array:
+        return np.tanh(u)
+
+    def _psi_derivative(self, u: Array) -> Array:
+        return sech2(u)
+
+
+@dataclass(frozen=True)
+class SmoothAbsolute(ResidualLoss):
+    r"""Kernels of :math:`\delta^2 (\sqrt{1 + u^2} - 1)`, which two losses share."""
+
+    def _rho(self, u: Array) -> Array:
+        # naive sqrt(1 + u^2) - 1 cancels at 0 and overflows; hypot does neither
+        return u * (u / (1 + np.hypot(1, u)))
+
+    def _psi(self, u: Array) -> Array:
+        return u / np.hypot(1, u)
+
+    def _psi_derivative(self, u: Array) -> Array:
+        return self._weight(u) ** 3
+
+    def _weight(self, u: Array) -> Array:
+        return 1 / np.hypot(1, u)
+
+
+@dataclass(frozen=True)
+class PseudoHuberLoss(SmoothAbsolute):
+    r"""Pseudo-Huber loss, :math:`\delta^2 (\sqrt{1 + u^2} - 1)`: a smooth Huber loss.
+
+    Estimates a smooth M-estimate of location, between mean and median. Domain: all reals. Link:
+    identity. Convex. Units: value y squared, delta y. The exact Hessian (1+u^2)^(-3/2) vanishes
+    in the tails; the safe curvature (1+u^2)^(-1/2) is a majorizer. ``curvature="exact"`` with
+    ``scale=None`` is what ``reg:pseudohubererror`` does in XGBoost up to 3.4 (``huber_slope``
+    is delta).
+
+    Parameters
+    ----------
+    delta : float or "auto"
+        Width of the quadratic core; ``"auto"`` is 1.345 normal-consistent median absolute
+        residuals of each round.
+
+    Raises
+    ------
+    ValueError
+        If delta is not positive.
+
+    References
+    ----------
+    .. [1] Charbonnier et al., Deterministic edge-preserving regularization in computed imaging,
+       IEEE Transactions on Image Processing 1997, doi:10.1109/83.551699.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> gbo.PseudoHuberLoss(delta=1.0).gradient([0.0], [0.75])
+    array([0.6])
+    """
+
+    estimates: ClassVar[str] = "smoothed median"
+    source: ClassVar[str] = "doi:10.1109/83.551699"

@@ -1,0 +1,168 @@
+"""`Metric`: a named number of labels and raw predictions, with a direction.
+
+A library hands raw predictions (scores before the link) to the metric of a custom objective,
+and responses to that of a built-in one. A metric here says which it was given, never guesses.
+"""
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from gbobjectives._numerics import Array
+from gbobjectives.links import Link
+from gbobjectives.losses import get_loss
+from gbobjectives.losses.base import Loss
+from gbobjectives.objective import Objective, _fingerprint
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Metric of a loss, or of a scikit-learn style function of labels and responses.
+
+    Parameters
+    ----------
+    of : Loss, Objective, str or callable
+        A loss (its own metric is taken: the exact ``mae`` of `AbsoluteErrorLoss`, ...), or a
+        function ``(y_true, y_pred, sample_weight=...)`` such as
+        ``sklearn.metrics.average_precision_score``, which is given responses.
+    greater_is_better : bool, optional
+        Direction; required for a function, and False for a loss.
+    name : str, optional
+        Name in the log; that of the loss or function by default.
+    link : Link, optional
+        What makes responses of raw predictions; for a function. `train` and the adapters fill
+        it in from the loss.
+    multiplier : float
+        The value is multiplied by it: XGBoost keeps six decimals, which a metric of 1e-9 needs.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a function comes without a direction, or with weights that it cannot take.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> gbo.Metric(gbo.AbsoluteErrorLoss())([1.0, 2.0], [1.0, 4.0], sample_weight=[3.0, 1.0])
+    0.5
+    """
+
+    of: Any
+    greater_is_better: bool | None = None
+    name: str = ""
+    link: Link | None = None
+    multiplier: float = 1.0
+    _label_cache: dict[Any, Any] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        of = self.of.loss if isinstance(self.of, Objective) else self.of
+        if isinstance(of, str):
+            of = get_loss(of)
+        object.__setattr__(self, "of", of)
+        if isinstance(of, Loss):
+            if self.greater_is_better:
+                raise ValueError(f"Metric: a loss is minimised; got greater_is_better for {of!r}")
+            object.__setattr__(self, "greater_is_better", False)
+            object.__setattr__(self, "link", of.link)
+            name = of.metric_name
+        elif callable(of):
+            name = getattr(of, "__name__", type(of).__name__)
+            if not isinstance(self.greater_is_better, bool):
+                raise ValueError(
+                    f"Metric: {name} says nothing of its direction; "
+                    "give greater_is_better=True or False"
+                )
+        else:
+            raise TypeError(f"Metric: a loss, a name or a function is wanted; got {of!r}")
+        # XGBoost splits its log at blanks, tabs and colons.
+        object.__setattr__(self, "name", re.sub(r"[\s:]+", "_", self.name or name))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_label_cache": {}}
+
+    def __call__(
+        self,
+        y_true: Any,
+        prediction: Any,
+        sample_weight: Any = None,
+        group: Any = None,
+        *,
+        given: Literal["raw", "response"] = "raw",
+    ) -> float:
+        """Value of the metric.
+
+        Parameters
+        ----------
+        y_true : array of shape (n,) or (n, n_outputs)
+            Labels.
+        prediction : array of shape (n,) or (n, n_outputs)
+            Raw predictions, or responses where ``given="response"``.
+        sample_weight, group : array, optional
+            Weights of rows; sizes of groups.
+        given : {"raw", "response"}
+            What `prediction` holds.
+
+        Returns
+        -------
+        float
+        """
+        if isinstance(self.of, Loss):
+            if given == "response":
+                prediction = self.of.link.link(np.asarray(prediction))
+            loss = self._resolved(self.of, y_true, sample_weight)
+            value = loss.metric_value(y_true, prediction, sample_weight, group)
+        else:
+            value = self._call_function(y_true, prediction, sample_weight, given)
+        return float(value) * self.multiplier
+
+    def with_link(self, link: Link) -> Self:
+        """The same metric; a function's responses are made by `link` unless it has one."""
+        return self if self.link is not None else replace(self, link=link)
+
+    def resolved_at(self, y_true: Any, intercept: Array, sample_weight: Any = None) -> Self:
+        """The same metric with ``"auto"`` parameters fixed at a constant prediction."""
+        if not isinstance(self.of, Loss) or self.of.resolved:
+            return self
+        constant = np.full(len(y_true), float(intercept[0]))
+        return replace(self, of=self.of.resolve(y_true, constant, sample_weight))
+
+    def _resolved(self, loss: Loss, y_true: Any, sample_weight: Any) -> Loss:
+        """The loss at the intercept of these labels: one fixed function per data set."""
+        if loss.resolved:
+            return loss
+        zeros = np.zeros(np.shape(y_true)[0] if np.ndim(y_true) else 0)
+        batch = loss._batch(y_true, zeros, sample_weight, None)
+        key = _fingerprint(batch)
+        if key not in self._label_cache:
+            constant = zeros + loss.intercept(y_true, sample_weight)[0]
+            self._label_cache[key] = loss.resolve(y_true, constant, sample_weight)
+        resolved: Loss = self._label_cache[key]
+        return resolved
+
+    def _call_function(self, y_true: Any, prediction: Any, sample_weight: Any, given: str) -> float:
+        function: Callable[..., Any] = self.of
+        y_pred = np.asarray(prediction)
+        if given == "raw":
+            if self.link is None:
+                raise ValueError(
+                    f"Metric: {self.name} is given raw predictions and knows no link; "
+                    "give loss= or link="
+                )
+            y_pred = self.link.inverse(y_pred)
+        if sample_weight is None:
+            return float(function(y_true, y_pred))
+        if "sample_weight" not in inspect.signature(function).parameters:
+            raise TypeError(f"Metric: the data has weights, and {self.name} takes no sample_weight")
+        return float(function(y_true, y_pred, sample_weight=sample_weight))
+
+
+def as_metric(metric: Any, loss: Loss | None = None, **options: Any) -> Metric:
+    """A `Metric` of a Metric, a loss, a name or a function; the link is taken from `loss`."""
+    made = metric if isinstance(metric, Metric) else Metric(metric, **options)
+    return made if loss is None else made.with_link(loss.link)

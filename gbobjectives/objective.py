@@ -1,0 +1,200 @@
+"""`Objective`: loss x curvature x scale -> the gradient and Hessian that trees are grown on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from gbobjectives import _validation as check
+from gbobjectives._batch import Batch, Piece
+from gbobjectives._numerics import Array
+from gbobjectives.curvature import TINY, Rule
+from gbobjectives.losses import get_loss
+from gbobjectives.losses.base import Loss
+
+#: Both libraries store derivatives as float32; sums of what saturates here stay finite.
+FLOAT32_LIMIT = float(np.finfo(np.float32).max) / 2**24
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a boosting library minimises: a loss, how far a leaf may step, what one unit means.
+
+    Parameters
+    ----------
+    loss : Loss, str or mapping
+        The loss, its name, or its spec.
+    curvature : str or float
+        A rule of the loss: ``"auto"`` (recommended), ``"safe"`` (proved), ``"exact"`` (the
+        second derivative) and others that ``loss.rules`` names; a number c is max(h, c).
+    scale : "auto", None or float
+        ``"auto"`` divides g and h of a residual loss by the weighted mean of h, so that
+        ``reg_lambda``, ``min_child_weight`` and ``min_sum_hessian_in_leaf`` mean what they do
+        for squared error at any scale of the target; other losses are left alone. None never
+        divides; a number is divided by.
+    n_threads : int, optional
+        Threads of the kernels; all available ones by default. Results do not depend on it.
+
+    Raises
+    ------
+    ValueError
+        If the loss lacks the curvature, or a parameter is out of range.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> objective = gbo.Objective(gbo.HuberLoss(delta=1.0), curvature="safe", scale=None)
+    >>> g, h = objective.gradient_hessian([0.0, 0.0], [0.5, 4.0])
+    >>> g, h
+    (array([0.5, 1. ], dtype=float32), array([1.  , 0.25], dtype=float32))
+    """
+
+    loss: Loss
+    curvature: str | float = "auto"
+    scale: float | Literal["auto"] | None = "auto"
+    n_threads: int | None = None
+    _label_cache: dict[Any, Any] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "loss", get_loss(self.loss))
+        self.loss.rule(self.curvature)
+        if isinstance(self.scale, str):
+            if self.scale != "auto":
+                raise ValueError(
+                    f'Objective: scale must be "auto", None or a positive number; '
+                    f"got {self.scale!r}"
+                )
+        elif self.scale is not None:
+            check.real_parameter("Objective", "scale", self.scale, check.POSITIVE)
+        if self.n_threads is not None:
+            check.count_parameter("Objective", "n_threads", self.n_threads, 1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The cache is no part of the objective: copies start with an empty one.
+        return {**self.__dict__, "_label_cache": {}}
+
+    def gradient_hessian(
+        self, y_true: Any, raw_prediction: Any, sample_weight: Any = None, group: Any = None
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Weighted gradient and curvature of every row, as float32.
+
+        Parameters
+        ----------
+        y_true : array of shape (n,) or (n, n_outputs)
+            Labels.
+        raw_prediction : array of shape (n,) or (n, n_outputs)
+            Scores before the inverse link; kernels run in their dtype, float32 or float64.
+        sample_weight : array of shape (n,), optional
+            Non-negative; a row of weight 0 gets g = h = 0.
+        group : array, optional
+            Sizes of consecutive groups.
+
+        Returns
+        -------
+        tuple of two float32 arrays
+            Of the shape and memory order of `raw_prediction`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is not what the loss takes.
+        FloatingPointError
+            If a derivative is NaN or infinite; the row is named.
+        """
+        batch = self.loss._batch(y_true, raw_prediction, sample_weight, group)
+        loss = self._resolved(batch)
+        rule = loss.rule(self.curvature)
+        normalise = self.scale == "auto" and loss.normalised
+        g = np.empty_like(batch.f, dtype=np.float32)
+        h = np.empty_like(batch.f, dtype=np.float32)
+        if normalise or rule.relative_floor > 0:
+            mean = self._fill(loss, rule, batch, g, h, weigh=False)
+            scale = mean if normalise else self._number()
+            self._finish(loss, batch, g, h, floor=rule.relative_floor * mean, scale=scale)
+        else:
+            self._fill(loss, rule, batch, g, h, weigh=True)
+        return g, h
+
+    def resolve(self, y_true: Any, raw_prediction: Any, sample_weight: Any = None) -> Self:
+        """The same objective with numbers in place of the loss's ``"auto"``."""
+        loss = self.loss.resolve(y_true, raw_prediction, sample_weight)
+        return type(self)(loss, self.curvature, self.scale, self.n_threads)
+
+    def _number(self) -> float:
+        return float(self.scale) if isinstance(self.scale, int | float) else 1.0
+
+    def _resolved(self, batch: Batch) -> Loss:
+        if self.loss.resolved:
+            return self.loss
+        key = _fingerprint(batch)
+        if key not in self._label_cache:
+            self._label_cache.clear()
+            self._label_cache[key] = self.loss._label_statistics(batch)
+        return self.loss._resolve(batch, self._label_cache[key])
+
+    def _fill(self, loss: Loss, rule: Rule, batch: Batch, g: Array, h: Array, weigh: bool) -> float:
+        """One pass of the kernels into g and h; the weighted mean of the curvature."""
+        scale = self._number()
+        positive = rule.guarantee != "none"
+
+        def block(piece: Piece, arguments: tuple[Any, ...]) -> tuple[float, float]:
+            first, second = loss._gradient_curvature(rule, *arguments)
+            for what, values in (("gradient", first), ("curvature", second)):
+                if not (np.isfinite(values.min()) and np.isfinite(values.max())):
+                    raise check.nonfinite_derivative(
+                        type(loss).__name__, what, values, *arguments[:2], piece.rows.start
+                    )
+            if positive:
+                second = np.maximum(second, TINY)
+            if weigh:
+                w = loss._total_weights(batch, piece, arguments)
+                factor = 1 / scale if w is None else w / scale
+                first, second = first * factor, second * factor
+            g[piece.rows] = np.clip(first, -FLOAT32_LIMIT, FLOAT32_LIMIT)
+            h[piece.rows] = np.clip(second, -FLOAT32_LIMIT, FLOAT32_LIMIT)
+            if weigh:
+                return 0.0, 1.0
+            w = batch.weights(piece.rows)
+            return float((w * second.T).sum(dtype=np.float64)), float(
+                w.sum(dtype=np.float64) * loss.n_outputs
+            )
+
+        total, weight = np.sum(loss._map(batch, block, self.n_threads), axis=0)
+        return float(total / weight)
+
+    def _finish(
+        self, loss: Loss, batch: Batch, g: Array, h: Array, floor: float, scale: float
+    ) -> None:
+        """Floor, then weight and scale, in place."""
+
+        def block(piece: Piece, arguments: tuple[Any, ...]) -> None:
+            w = loss._total_weights(batch, piece, arguments)
+            factor = 1 / scale if w is None else w / scale
+            g[piece.rows] *= factor
+            h[piece.rows] = np.maximum(h[piece.rows], floor) * factor
+
+        loss._map(batch, block, self.n_threads)
+
+
+def _fingerprint(batch: Batch) -> tuple[float, ...]:
+    """Sums that tell data sets apart: label statistics are symmetric functions of the rows."""
+    y = np.asarray(batch.y, dtype=np.float64)
+    w = batch.w
+    own = (batch.n_rows, float(y.sum()), float(np.dot(y, y)), float(y.max()))
+    if w is None:
+        return own
+    w = np.asarray(w, dtype=np.float64)
+    return (*own, float(w.sum()), float(np.dot(w, y)), float(np.dot(w, w)))
+
+
+def as_objective(loss: Any, owner: str = "objective") -> Objective:
+    """An `Objective` of an Objective, a Loss, a name or a spec."""
+    if isinstance(loss, Objective):
+        return loss
+    if isinstance(loss, Loss | str | Mapping):
+        return Objective(get_loss(loss))
+    raise TypeError(f"{owner}: a Loss, an Objective or a name is wanted; got {loss!r}")

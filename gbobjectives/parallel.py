@@ -1,0 +1,57 @@
+"""Blocks of rows on a pool of threads: NumPy releases the GIL inside a kernel.
+
+The blocks depend on the data alone, never on the number of threads, and results come back in
+block order: whatever is added up from them is the same for any number of threads.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+B = TypeVar("B")
+T = TypeVar("T")
+
+# Entries of a block: its handful of float32 temporaries stays in a second-level cache.
+BLOCK_ENTRIES = 32_768
+
+# Below this many entries the hand-over to threads costs more than it saves.
+MIN_PARALLEL_ENTRIES = 50_000
+
+_pools: dict[int, ThreadPoolExecutor] = {}
+
+
+def _forget_pools() -> None:
+    # Threads do not survive a fork; a child that kept the pools would wait for ever.
+    _pools.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pools)
+
+
+def available_threads() -> int:
+    """Processors this process may use, no more than OMP_NUM_THREADS where that is set."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    n = len(affinity(0)) if affinity else (os.cpu_count() or 1)
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(n, int(limit))) if limit.isdigit() else n
+
+
+def row_blocks(n_rows: int, n_outputs: int = 1, entries: int | None = None) -> list[slice]:
+    """Consecutive slices that cover the rows, each of about `BLOCK_ENTRIES` entries."""
+    rows = max(1, (entries or BLOCK_ENTRIES) // n_outputs)
+    return [slice(a, min(a + rows, n_rows)) for a in range(0, n_rows, rows)]
+
+
+def map_blocks(
+    function: Callable[[B], T], blocks: Sequence[B], n_entries: int, n_threads: int | None = None
+) -> list[T]:
+    """Call `function` on every block; the results in block order."""
+    n = available_threads() if n_threads is None else n_threads
+    n = min(n, len(blocks))
+    if n <= 1 or n_entries < MIN_PARALLEL_ENTRIES:
+        return [function(block) for block in blocks]
+    if n not in _pools:
+        _pools[n] = ThreadPoolExecutor(n, thread_name_prefix="gbobjectives")
+    return list(_pools[n].map(function, blocks))
