@@ -25,7 +25,8 @@ def log1pexp(x: Array) -> Array:
 def expit(x: Array) -> Array:
     """``1 / (1 + exp(-x))``; the naive form overflows for x below -709 (float32: -88)."""
     e = np.exp(-np.abs(x))
-    return np.where(x < 0, e, np.ones_like(e)) / (1 + e)
+    result: Array = np.where(x < 0, e, np.ones_like(e)) / (1 + e)
+    return result
 
 
 def exp_saturating(x: Array) -> Array:
@@ -34,7 +35,8 @@ def exp_saturating(x: Array) -> Array:
     The naive form returns inf, and inf - inf or 0 * inf downstream is NaN.
     """
     limit = np.log(np.finfo(x.dtype).max / _HEAD_ROOM)
-    return np.exp(np.minimum(x, limit.astype(x.dtype)))
+    result: Array = np.exp(np.minimum(x, limit.astype(x.dtype)))
+    return result
 
 
 def log_cosh(x: Array) -> Array:
@@ -46,25 +48,29 @@ def log_cosh(x: Array) -> Array:
     a = np.abs(x)
     near = np.log1p(2 * np.sinh(np.minimum(a, 1) / 2) ** 2)
     far = a + np.log1p(np.exp(-2 * a)) - np.asarray(LOG2, dtype=a.dtype)
-    return np.where(a < 1, near, far)
+    result: Array = np.where(a < 1, near, far)
+    return result
 
 
 def sech2(x: Array) -> Array:
     """``1 / cosh(x)^2``; ``1 - tanh(x)^2`` cancels to 0 for abs(x) above 19 (float32: 9)."""
     e = np.exp(-2 * np.abs(x))
-    return 4 * e / (1 + e) ** 2
+    result: Array = 4 * e / (1 + e) ** 2
+    return result
 
 
 def logsumexp(x: Array) -> Array:
     """``log(sum(exp(x)))`` over the last axis; the naive form overflows."""
     top = x.max(axis=-1, keepdims=True)
-    return (top + np.log(np.exp(x - top).sum(axis=-1, keepdims=True)))[..., 0]
+    result: Array = (top + np.log(np.exp(x - top).sum(axis=-1, keepdims=True)))[..., 0]
+    return result
 
 
 def softmax(x: Array) -> Array:
     """``exp(x) / sum(exp(x))`` over the last axis; shift-invariant, never overflows."""
     e = np.exp(x - x.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
+    result: Array = e / e.sum(axis=-1, keepdims=True)
+    return result
 
 
 def log_magnitude_bins(x: Array) -> npt.NDArray[np.int64]:

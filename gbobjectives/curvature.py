@@ -88,7 +88,8 @@ def floored(floor: float) -> Rule:
 
     def kernel(loss: Any, *block: Any) -> Array:
         h = exact_kernel(loss, *block)
-        return np.maximum(h, np.asarray(floor, dtype=h.dtype))
+        result: Array = np.maximum(h, np.asarray(floor, dtype=h.dtype))
+        return result
 
     return Rule(kernel, "none", f"max(h, {floor:g})")
 

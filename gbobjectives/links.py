@@ -122,12 +122,14 @@ def _expit_derivative(f: Array) -> Array:
 
 
 def _softmax_link(p: Array) -> Array:
-    return np.log(p) - np.log(p).mean(axis=-1, keepdims=True)
+    result: Array = np.log(p) - np.log(p).mean(axis=-1, keepdims=True)
+    return result
 
 
 def _softmax_derivative(f: Array) -> Array:
     p = softmax(f)
-    return p * (1 - p)
+    result: Array = p * (1 - p)
+    return result
 
 
 def _softplus_link(y: Array) -> Array:
@@ -140,11 +142,13 @@ def _tanh_derivative(f: Array) -> Array:
 
 
 def _softsign_link(y: Array) -> Array:
-    return y / (1 - np.abs(y))
+    result: Array = y / (1 - np.abs(y))
+    return result
 
 
 def _softsign(f: Array) -> Array:
-    return f / (1 + np.abs(f))
+    result: Array = f / (1 + np.abs(f))
+    return result
 
 
 def _softsign_derivative(f: Array) -> Array:

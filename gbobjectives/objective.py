@@ -145,8 +145,9 @@ class Objective:
             first, second = loss._gradient_curvature(rule, *arguments)
             for what, values in (("gradient", first), ("curvature", second)):
                 if not (np.isfinite(values.min()) and np.isfinite(values.max())):
+                    y, f = arguments[:2]
                     raise check.nonfinite_derivative(
-                        type(loss).__name__, what, values, *arguments[:2], piece.rows.start
+                        type(loss).__name__, what, values, y, f, piece.rows.start
                     )
             if positive:
                 second = np.maximum(second, TINY)

@@ -1,0 +1,1 @@
+"""What a boosting library calls: unpack, call, hand back; no mathematics."""

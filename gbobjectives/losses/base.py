@@ -119,7 +119,8 @@ class Loss(ABC):
         batch = self._batch(y_true, raw_prediction, sample_weight, group)
         loss = self._resolved_on(batch)
         values = loss._values(batch)
-        return np.minimum(values, np.finfo(values.dtype).max)
+        result: Array = np.minimum(values, np.finfo(values.dtype).max)
+        return result
 
     def gradient(
         self, y_true: Any, raw_prediction: Any, sample_weight: Any = None, group: Any = None

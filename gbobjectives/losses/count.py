@@ -70,7 +70,8 @@ class PoissonLoss(RowLoss):
     def _value(self, y: Array, f: Array) -> Array:
         mean = exp_saturating(f)
         # Past the saturation both terms stand still: inf - inf would be NaN.
-        return mean - y * np.minimum(f, np.log(np.finfo(f.dtype).max))
+        value: Array = mean - y * np.minimum(f, np.log(np.finfo(f.dtype).max))
+        return value
 
     def _gradient(self, y: Array, f: Array) -> Array:
         return exp_saturating(f) - y

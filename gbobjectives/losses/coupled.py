@@ -88,13 +88,15 @@ class DiceLoss(CoupledLoss):
 
     def _gradient(self, y: Array, f: Array, w: Array, sums: tuple[Array, ...]) -> Array:
         rho, denominator = self._ratio(sums)
-        return (rho - 2 * y) / denominator * (expit(f) * expit(-f))
+        gradient: Array = (rho - 2 * y) / denominator * (expit(f) * expit(-f))
+        return gradient
 
     def _hessian(self, y: Array, f: Array, w: Array, sums: tuple[Array, ...]) -> Array:
         rho, denominator = self._ratio(sums)
         p, q = expit(f), expit(-f)
         slope = (rho - 2 * y) / denominator
-        return slope * p * q * (q - p) - 2 * w * slope / denominator * (p * q) ** 2
+        hessian: Array = slope * p * q * (q - p) - 2 * w * slope / denominator * (p * q) ** 2
+        return hessian
 
     def _safe(self, *arguments: Any) -> Array:
         return np.abs(self._gradient(*arguments))

@@ -88,7 +88,8 @@ class GroupLoss(Loss):
     ) -> Array | None:
         _, _, w, groups = arguments
         spread: Array = groups.spread(groups.sum(w))
-        return w * spread
+        result: Array = w * spread
+        return result
 
     def _value_weights(self, batch: Batch, piece: Piece) -> Array:
         groups = Groups(batch.grouped().sizes[piece.groups])
@@ -130,7 +131,8 @@ class CoupledLoss(Loss):
             with np.errstate(over="ignore", under="ignore"):
                 terms = np.stack([w, *self._terms(y, f, w)], axis=1).astype(np.float64)
             if batch.groups is None:
-                return terms.sum(axis=0, keepdims=True).T
+                result: Array = terms.sum(axis=0, keepdims=True).T
+                return result
             return Groups(batch.groups.sizes[piece.groups]).sum(terms).T
 
         parts = map_blocks(block, self._pieces(batch), batch.f.size, n_threads)

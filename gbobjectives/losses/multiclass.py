@@ -110,13 +110,15 @@ class CrossEntropyLoss(RowLoss):
     def _value(self, y: Array, f: Array) -> Array:
         # The score is centred first: t * f of a common shift of 1e30 would cancel all the rest.
         f = f - f.max(axis=1, keepdims=True)
-        return logsumexp(f) - (self._target(y, f.dtype) * f).sum(axis=1)
+        value: Array = logsumexp(f) - (self._target(y, f.dtype) * f).sum(axis=1)
+        return value
 
     def _gradient(self, y: Array, f: Array) -> Array:
         p, q = _softmax_and_complement(f)
         t = self._target(y, f.dtype)
         # naive p - t cancels to 0 where p rounds to 1
-        return p * (1 - t) - q * t
+        gradient: Array = p * (1 - t) - q * t
+        return gradient
 
     def _hessian(self, y: Array, f: Array) -> Array:
         p, q = _softmax_and_complement(f)
@@ -125,7 +127,8 @@ class CrossEntropyLoss(RowLoss):
     def _pulls(self, y: Array, f: Array) -> Array:
         p, q = _softmax_and_complement(f)
         t = self._target(y, f.dtype)
-        return p * (1 - t) + q * t
+        result: Array = p * (1 - t) + q * t
+        return result
 
     def _gradient_curvature(self, rule: Rule, *arguments: Any) -> tuple[Array, Array]:
         if rule.guarantee == "no_overshoot":
@@ -160,7 +163,7 @@ class CrossEntropyLoss(RowLoss):
 
 
 def _softmax_and_complement(f: Array) -> tuple[Array, Array]:
-    """p and 1 - p; where p rounds to 1 its complement is the sum of the others."""
+    """P and 1 - p; where p rounds to 1 its complement is the sum of the others."""
     p = softmax(f)
     q = 1 - p
     rows, top = np.arange(len(p)), f.argmax(axis=1)

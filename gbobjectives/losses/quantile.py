@@ -58,7 +58,8 @@ class AbsoluteErrorLoss(SmoothAbsolute):
     auto_delta: ClassVar[AutoDelta] = AutoDelta("root", 1.0)
 
     def _score(self, y: Array, f: Array) -> Array:
-        return np.abs(f - y)
+        score: Array = np.abs(f - y)
+        return score
 
     def _intercept(self, batch: Batch, has_offset: bool) -> Any:
         return weighted_quantile(batch, 0.5)
@@ -127,7 +128,8 @@ class QuantileLoss(ResidualLoss):
 
     def _weight(self, u: Array) -> Array:
         a = np.maximum(np.abs(u), np.finfo(u.dtype).tiny)
-        return np.tanh(a) / a
+        weight: Array = np.tanh(a) / a
+        return weight
 
     def _score(self, y: Array, f: Array) -> Array:
         r = f - y

@@ -47,7 +47,7 @@ class AutoDelta:
     factor: float
 
     def of(self, batch: Batch) -> float:
-        """delta for the residuals of the batch."""
+        """Delta for the residuals of the batch."""
         return self.factor * (_mad(batch) if self.size == "mad" else _root_mean(batch))
 
 
@@ -142,17 +142,24 @@ class ResidualLoss(RowLoss):
     def _weight(self, u: Array) -> Array:
         """psi(u) / u; at u = 0 its limit, taken at the smallest normal number."""
         a = np.maximum(np.abs(u), np.finfo(u.dtype).tiny)
-        return self._psi(a) / a
+        weight: Array = self._psi(a) / a
+        return weight
+
+    @property
+    def _width(self) -> float:
+        """delta; a kernel is only ever called on a resolved loss."""
+        return float(self.delta)
 
     def _u(self, y: Array, f: Array) -> Array:
-        return (f - y) / self.delta
+        return (f - y) / self._width
 
     def _value(self, y: Array, f: Array) -> Array:
         # delta twice, not its square: the square of a small delta underflows
-        return self._rho(self._u(y, f)) * self.delta * self.delta
+        value: Array = self._rho(self._u(y, f)) * self._width * self._width
+        return value
 
     def _gradient(self, y: Array, f: Array) -> Array:
-        return self._psi(self._u(y, f)) * self.delta
+        return self._psi(self._u(y, f)) * self._width
 
     def _hessian(self, y: Array, f: Array) -> Array:
         return self._psi_derivative(self._u(y, f))
@@ -176,7 +183,7 @@ class ResidualLoss(RowLoss):
         return self.delta != "auto"
 
     def _label_statistics(self, batch: Batch) -> float:
-        """delta at the weighted median of the labels; a pure function of the labels."""
+        """Delta at the weighted median of the labels; a pure function of the labels."""
         if self.resolved:
             return 0.0
         y = batch.y.astype(batch.f.dtype)

@@ -62,7 +62,7 @@ class HuberLoss(ResidualLoss):
 
     def kinks(self, y_true: Array) -> tuple[Array, ...]:
         """Raw predictions at which the gradient is not differentiable."""
-        return (y_true - self.delta, y_true + self.delta)
+        return (y_true - self._width, y_true + self._width)
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,8 @@ class SmoothAbsolute(ResidualLoss):
 
     def _rho(self, u: Array) -> Array:
         # naive sqrt(1 + u^2) - 1 cancels at 0 and overflows; hypot does neither
-        return u * (u / (1 + np.hypot(1, u)))
+        result: Array = u * (u / (1 + np.hypot(1, u)))
+        return result
 
     def _psi(self, u: Array) -> Array:
         return u / np.hypot(1, u)
