@@ -14,12 +14,13 @@ LogCoshLoss(delta='auto')
 
 from importlib.metadata import PackageNotFoundError, version
 
-from gbobjectives import testing
+from gbobjectives import testing as testing
 from gbobjectives.adapters import lightgbm as lgb
 from gbobjectives.adapters import xgboost as xgb
 from gbobjectives.links import Interval, Link
-from gbobjectives.losses import get_loss, list_losses
-from gbobjectives.losses.base import Loss
+from gbobjectives.losses import get_loss as get_loss
+from gbobjectives.losses import list_losses as list_losses
+from gbobjectives.losses.base import Loss as Loss
 from gbobjectives.losses.binary import *
 from gbobjectives.losses.count import *
 from gbobjectives.losses.coupled import *
@@ -29,8 +30,8 @@ from gbobjectives.losses.quantile import *
 from gbobjectives.losses.ranking import *
 from gbobjectives.losses.residual import *
 from gbobjectives.losses.robust import *
-from gbobjectives.metrics import Metric
-from gbobjectives.objective import Objective
+from gbobjectives.metrics import Metric as Metric
+from gbobjectives.objective import Objective as Objective
 
 try:
     __version__ = version("gbobjectives")

@@ -1,0 +1,500 @@
+"""LightGBM: objectives and metrics for its own `train`, `cv` and estimators, and a `train` of ours.
+
+LightGBM hands a custom objective float64 raw scores in one buffer that it uses again, (n, K) in
+Fortran order; it applies no weight, starts at 0, and its saved model knows no link. `train` adds
+the intercept to what objective and metric see, puts it into the first trees at the end, and
+names in the model text the built-in objective with the link of the loss.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from gbobjectives.adapters import _common as common
+from gbobjectives.losses.base import Loss
+from gbobjectives.metrics import Metric, as_metric
+from gbobjectives.objective import Objective
+
+# What the model text must name for `predict` to apply each link.
+OBJECTIVE_OF_LINK = {
+    "identity": "regression",
+    "logit": "binary sigmoid:1",
+    "log": "poisson",
+    "softmax": "multiclass num_class:{n_outputs}",
+}
+
+# LightGBM's aliases of the parameters that are looked at here.
+ALIASES = {
+    "objective": ("objective", "objective_type", "app", "application", "loss"),
+    "metric": ("metric", "metrics", "metric_types"),
+    "num_class": ("num_class", "num_classes"),
+    "boosting": ("boosting", "boosting_type", "boost"),
+    "linear_tree": ("linear_tree", "linear_trees"),
+}
+
+IGNORED = {
+    "boost_from_average": "train sets the loss's own intercept",
+    "is_unbalance": "weigh classes by sample weights or LogLoss(pos_weight=...)",
+    "unbalance": "weigh classes by sample weights or LogLoss(pos_weight=...)",
+    "unbalanced_sets": "weigh classes by sample weights or LogLoss(pos_weight=...)",
+    "scale_pos_weight": "weigh positives by LogLoss(pos_weight=...) or by sample weights",
+    "alpha": "give the loss its delta or quantile",
+    "fair_c": "give the loss its delta",
+    "poisson_max_delta_step": 'use Objective(PoissonLoss(), curvature="damped")',
+    "tweedie_variance_power": "give the loss its power",
+    "sigmoid": "the logit link has slope 1",
+    "reg_sqrt": "transform the labels yourself",
+}
+
+# Built-in metrics look at raw scores as if they were responses; only ranks survive that.
+RANK_METRICS = ("auc", "average_precision", "auc_mu", "ndcg", "lambdarank", "map")
+NO_METRIC = ("", "none", "null", "na", "custom")
+
+WHERE = "lgb.train"
+
+
+def _shifted(raw_prediction: Any, offset: tuple[float, ...]) -> Any:
+    return raw_prediction + np.asarray(offset) if offset else raw_prediction
+
+
+@dataclass(frozen=True)
+class LGBObjective:
+    """``params["objective"]`` of `lightgbm.train` and `lightgbm.cv`: ``(scores, dataset)``."""
+
+    objective: Objective
+    offset: tuple[float, ...] = ()
+
+    def __call__(self, raw_prediction: Any, dataset: Any) -> tuple[Any, Any]:
+        y, w, group = fields_of(dataset)
+        raw = _shifted(raw_prediction, self.offset)
+        return self.objective.gradient_hessian(y, raw, w, group)
+
+
+@dataclass(frozen=True)
+class LGBMetric:
+    """``feval`` of `lightgbm.train` and `lightgbm.cv`: ``(predictions, dataset)``."""
+
+    metric: Metric
+    given: Literal["raw", "response"] = "raw"
+    offset: tuple[float, ...] = ()
+
+    def __call__(self, prediction: Any, dataset: Any) -> tuple[str, float, bool]:
+        y, w, group = fields_of(dataset)
+        value = self.metric(y, _shifted(prediction, self.offset), w, group, given=self.given)
+        return self.metric.name, value, bool(self.metric.greater_is_better)
+
+
+@dataclass(frozen=True)
+class LGBSklearnObjective:
+    """``objective`` of the estimators: LightGBM counts the four parameters."""
+
+    objective: Objective
+
+    def __call__(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None, group: Any = None
+    ) -> tuple[Any, Any]:
+        return self.objective.gradient_hessian(y_true, y_pred, sample_weight, group)
+
+
+@dataclass(frozen=True)
+class LGBSklearnMetric:
+    """``eval_metric`` of the estimators: LightGBM counts the four parameters."""
+
+    metric: Metric
+    given: Literal["raw", "response"] = "raw"
+
+    def __call__(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None, group: Any = None
+    ) -> tuple[str, float, bool]:
+        value = self.metric(y_true, y_pred, sample_weight, group, given=self.given)
+        return self.metric.name, value, bool(self.metric.greater_is_better)
+
+
+def objective(loss: Any) -> LGBObjective:
+    """Objective for ``params["objective"]`` of `lightgbm.train` and `lightgbm.cv`.
+
+    Parameters
+    ----------
+    loss : Loss, Objective, str or mapping
+        What to minimise.
+
+    Returns
+    -------
+    LGBObjective
+        A picklable callable ``(scores, dataset) -> (gradient, hessian)``.
+
+    Notes
+    -----
+    It cannot set the intercept or the link of the model, as `train` does: training starts at 0
+    (or at the ``init_score``), and ``predict`` returns raw scores.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> gbo.lgb.objective(gbo.HuberLoss(delta=1.0)).objective.loss
+    HuberLoss(delta=1.0)
+    """
+    return LGBObjective(common.plain_objective(loss, "lgb.objective"))
+
+
+def metric(
+    metric: Any,
+    *,
+    loss: Any = None,
+    greater_is_better: bool | None = None,
+    name: str = "",
+    given: Literal["raw", "response"] = "raw",
+) -> LGBMetric:
+    """Metric for ``feval=`` of `lightgbm.train` and `lightgbm.cv`.
+
+    Parameters
+    ----------
+    metric : Loss, Metric, str or callable
+        A loss (its own metric is taken) or a scikit-learn style function of responses.
+    loss : Loss, Objective or str, optional
+        The loss that is trained, whose link makes responses for a function.
+    greater_is_better : bool, optional
+        Direction, required for a function.
+    name : str, optional
+        Name in the log.
+    given : {"raw", "response"}
+        What LightGBM will hand over: raw scores under a custom objective (the default),
+        responses under a built-in one.
+
+    Returns
+    -------
+    LGBMetric
+        A picklable callable ``(predictions, dataset) -> (name, value, is_higher_better)``.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> gbo.lgb.metric(gbo.AbsoluteErrorLoss()).metric.name
+    'mae'
+    """
+    return LGBMetric(_metric_of(metric, loss, greater_is_better, name), given)
+
+
+def sklearn_objective(loss: Any) -> LGBSklearnObjective:
+    """Objective for `LGBMRegressor`, `LGBMClassifier` and `LGBMRanker`.
+
+    Parameters
+    ----------
+    loss : Loss, Objective, str or mapping
+        What to minimise.
+
+    Returns
+    -------
+    LGBSklearnObjective
+        A picklable callable ``(y_true, y_pred, sample_weight, group) -> (gradient, hessian)``.
+
+    Notes
+    -----
+    Under a callable objective the estimators start at 0 and predict raw scores; apply
+    ``loss.predict`` to them, or use `train`.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> gbo.lgb.sklearn_objective("log_cosh").objective.loss.name
+    'log_cosh'
+    """
+    return LGBSklearnObjective(common.plain_objective(loss, "lgb.sklearn_objective"))
+
+
+def sklearn_metric(
+    metric: Any,
+    *,
+    loss: Any = None,
+    greater_is_better: bool | None = None,
+    name: str = "",
+    given: Literal["raw", "response"] = "raw",
+) -> LGBSklearnMetric:
+    """Metric for ``eval_metric=`` of the LightGBM estimators; parameters are those of `metric`.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> gbo.lgb.sklearn_metric(gbo.LogLoss()).metric.name
+    'log_loss'
+    """
+    return LGBSklearnMetric(_metric_of(metric, loss, greater_is_better, name), given)
+
+
+def train(
+    params: Mapping[str, Any],
+    train_set: Any,
+    num_boost_round: int = 100,
+    *,
+    loss: Any,
+    metric: Any = None,
+    valid_sets: Any = None,
+    valid_names: Any = None,
+    feval: Any = None,
+    init_model: Any = None,
+    keep_training_booster: bool = False,
+    callbacks: Sequence[Callable[..., Any]] | None = None,
+) -> Any:
+    """Train a LightGBM model on a loss; it predicts the response by itself.
+
+    Takes what `lightgbm.train` takes, and sets what a custom objective needs: the intercept
+    (inside the first trees of the model), the link (in the model text, so that a saved model
+    predicts responses where gbobjectives is not installed), the metric with its direction.
+
+    Parameters
+    ----------
+    params, train_set, num_boost_round, valid_sets, valid_names, init_model, callbacks
+        As for `lightgbm.train`; params and the data are not changed.
+    loss : Loss, Objective, str or mapping
+        What to minimise.
+    metric : Metric, Loss, str, optional
+        What is logged and stopped on; the loss's own metric by default, none if `feval` is
+        given alone.
+    feval : callable or list, optional
+        As for `lightgbm.train`: it sees raw scores, less the intercept.
+    keep_training_booster : bool
+        Must be False: a live booster cannot be given a link. Continue with `init_model`.
+
+    Returns
+    -------
+    lightgbm.Booster
+
+    Raises
+    ------
+    ValueError, TypeError
+        Before training starts: labels, weights or parameters that the loss cannot take,
+        parameters that a custom objective would silently ignore, and ``boosting="rf"``,
+        ``linear_tree`` and built-in metrics that read raw scores as responses.
+
+    Notes
+    -----
+    An ``init_score`` of the user is kept: the best constant is found given those offsets, and
+    as always in LightGBM ``predict`` does not include the offsets themselves.
+
+    Examples
+    --------
+    >>> import numpy as np, lightgbm, gbobjectives as gbo
+    >>> X = np.arange(100.0).reshape(-1, 1)
+    >>> data = lightgbm.Dataset(X, label=2.0 ** (X[:, 0] > 49))
+    >>> params = {"num_leaves": 2, "verbosity": -1}
+    >>> model = gbo.lgb.train(params, data, 50, loss=gbo.PoissonLoss())
+    >>> model.predict(X[[0, -1]]).round(1)
+    array([1., 2.])
+    """
+    lightgbm = _import()
+    made = common.plain_objective(loss, WHERE)
+    own = made.loss
+    settings, link_line = _settings(params, own)
+    if keep_training_booster:
+        raise ValueError(
+            f"{WHERE}: keep_training_booster=True is not possible: a live booster cannot be given "
+            "the link; continue training with init_model="
+        )
+    valid = [valid_sets] if isinstance(valid_sets, lightgbm.Dataset) else list(valid_sets or ())
+    y, w, group = _labels_of(lightgbm, settings, train_set)
+    common.checked(own, "train_set", y, w, group)
+    offset = _init_score_of(train_set, own)
+    for i, data in enumerate(valid):
+        if data is train_set:
+            continue
+        # A valid set that is not built yet is built on the training set's bins by LightGBM.
+        common.checked(own, f"valid_sets[{i}]", *_labels_of(lightgbm, settings, data, train_set))
+        if (_init_score_of(data, own) is None) != (offset is None):
+            raise ValueError(
+                f"{WHERE}: train_set and valid_sets[{i}] must both have an init_score or both none"
+            )
+    intercept = common.finite_intercept(WHERE, own, y, w, offset)
+    start: tuple[float, ...] = tuple(intercept.tolist())
+    if init_model is not None:
+        if offset is not None:
+            raise ValueError(f"{WHERE}: init_model would override the init_score of train_set")
+        _check_continued(lightgbm, init_model, link_line, own)
+        start = ()
+
+    ours = []
+    if feval is None or metric is not None:
+        resolved = common.train_metric(metric, own).resolved_at(y, intercept, w)
+        ours = [LGBMetric(resolved, offset=start)]
+    theirs = [] if feval is None else list(feval) if isinstance(feval, list | tuple) else [feval]
+    booster = lightgbm.train(
+        settings | {"objective": LGBObjective(made, start)},
+        train_set,
+        num_boost_round,
+        valid_sets=valid_sets,
+        valid_names=valid_names,
+        feval=[*theirs, *ours],
+        init_model=init_model,
+        callbacks=[*(callbacks or ()), _keep_feature_draws()],
+    )
+    _fold(booster, start)
+    _name_link(booster, link_line)
+    return booster
+
+
+def fields_of(dataset: Any) -> tuple[Any, Any, Any]:
+    """Labels, weights (or None) and group sizes (or None) of a Dataset."""
+    y, w, group = (_field(dataset, name) for name in ("label", "weight", "group"))
+    if y is None:
+        raise ValueError("lightgbm: the Dataset has no labels")
+    return y, w, group
+
+
+def _field(dataset: Any, name: str) -> Any:
+    """Field of a Dataset; before it is built, what the user gave."""
+    return _flat(getattr(dataset, f"get_{name}")() if _built(dataset) else getattr(dataset, name))
+
+
+def _built(dataset: Any) -> bool:
+    # LightGBM 4.0 to 4.3 call it handle; the getters raise before a Dataset is built.
+    return getattr(dataset, "_handle", getattr(dataset, "handle", None)) is not None
+
+
+def _flat(values: Any) -> Any:
+    """LightGBM keeps what the user gave until the Dataset is built: lists, Series, frames."""
+    if values is None:
+        return None
+    array = np.asarray(common.host_array(values))
+    return array[:, 0] if array.ndim == 2 and hasattr(values, "columns") else array
+
+
+def _import() -> Any:
+    try:
+        import lightgbm
+    except ImportError as error:
+        raise ImportError(
+            'gbobjectives.lgb.train needs LightGBM: pip install "gbobjectives[lightgbm]"'
+        ) from error
+    return lightgbm
+
+
+def _metric_of(metric: Any, loss: Any, greater_is_better: bool | None, name: str) -> Metric:
+    link_of = None if loss is None else common.plain_objective(loss, "lgb.metric").loss
+    if isinstance(metric, Metric):
+        return as_metric(metric, link_of)
+    return as_metric(metric, link_of, greater_is_better=greater_is_better, name=name)
+
+
+def _take(settings: dict[str, Any], name: str) -> Any:
+    """Value of a parameter under any of its aliases, removed from the settings."""
+    values = [settings.pop(alias) for alias in ALIASES[name] if alias in settings]
+    return values[0] if values else None
+
+
+def _settings(params: Any, loss: Loss) -> tuple[dict[str, Any], str]:
+    """The user's parameters, copied and checked, and the model text's objective."""
+    settings = dict(params)
+    if loss.link.name not in OBJECTIVE_OF_LINK:
+        raise ValueError(
+            f"{WHERE}: LightGBM has no objective with the link {loss.link.name!r} of {loss!r}"
+        )
+    link_line = OBJECTIVE_OF_LINK[loss.link.name].format(n_outputs=loss.n_outputs)
+    wanted = link_line.split()[0]
+    given = _take(settings, "objective")
+    if given not in (None, wanted):
+        raise ValueError(
+            f"{WHERE}: params has objective={given!r}, which conflicts with loss={loss!r}; "
+            "leave it out"
+        )
+    common.refuse_ignored(WHERE, settings, IGNORED)
+    common.outputs_parameter(WHERE, loss, _take(settings, "num_class"), "num_class")
+    if loss.n_outputs > 1:
+        settings["num_class"] = loss.n_outputs
+    boosting = _take(settings, "boosting")
+    if boosting in ("rf", "random_forest"):
+        raise ValueError(f"{WHERE}: LightGBM refuses custom objectives with boosting={boosting!r}")
+    if boosting is not None:
+        settings["boosting"] = boosting
+    if _take(settings, "linear_tree"):
+        raise ValueError(
+            f"{WHERE}: linear_tree is not possible: the intercept cannot be put into linear leaves"
+        )
+    settings["metric"] = _rank_metrics(_take(settings, "metric"))
+    return settings, link_line
+
+
+def _rank_metrics(given: Any) -> list[str]:
+    names = given.split(",") if isinstance(given, str) else list(given or ())
+    kept = [name.strip() for name in names if str(name).strip().lower() not in NO_METRIC]
+    for name in kept:
+        if not name.startswith(RANK_METRICS):
+            raise ValueError(
+                f"{WHERE}: the built-in metric {name!r} would read raw scores as responses; give "
+                "metric= a loss or a gbobjectives.Metric of a scikit-learn function"
+            )
+    return kept or ["None"]
+
+
+def _labels_of(
+    lightgbm: Any, settings: dict[str, Any], data: Any, reference: Any = None
+) -> tuple[Any, Any, Any]:
+    """Fields of a Dataset; one whose labels are not in memory yet is built first."""
+    if data.label is None and not _built(data):
+        if reference is not None:
+            data.set_reference(reference)
+            data.construct()
+        else:
+            # A booster builds the Dataset with these very parameters, as training would.
+            lightgbm.Booster(settings | {"objective": "none"}, data)
+    return fields_of(data)
+
+
+def _init_score_of(data: Any, loss: Loss) -> Any:
+    score = _field(data, "init_score")
+    if score is None:
+        return None
+    array = np.asarray(score, dtype=np.float64)
+    if loss.n_outputs > 1 and array.ndim == 1:
+        return array.reshape(-1, loss.n_outputs, order="F")
+    return array if loss.n_outputs > 1 else array.ravel()
+
+
+def _check_continued(lightgbm: Any, init_model: Any, link_line: str, loss: Loss) -> None:
+    """A model that is continued must have the link of the loss, or none yet."""
+    if isinstance(init_model, lightgbm.Booster):
+        text = init_model.model_to_string(num_iteration=1)
+    else:
+        text = Path(init_model).read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("objective=")]
+    if lines and lines[0].split("=")[1].split()[0] != link_line.split()[0]:
+        raise ValueError(
+            f"{WHERE}: init_model was trained with {lines[0]!r}; {loss!r} needs {link_line!r}, "
+            "whose link differs, and predictions would change scale"
+        )
+
+
+def _keep_feature_draws() -> Callable[[Any], None]:
+    """Callback: features are drawn as under a built-in objective.
+
+    The first update of a booster with a custom objective resets its parameters, which draws
+    the features of feature_fraction anew; the objective is "none" from the start here.
+    """
+
+    def before(env: Any) -> None:
+        if hasattr(env.model, "_Booster__set_objective_to_none"):
+            env.model._Booster__set_objective_to_none = True
+
+    before.before_iteration = True  # type: ignore[attr-defined]
+    before.order = -1_000_000  # type: ignore[attr-defined]
+    return before
+
+
+def _fold(booster: Any, start: tuple[float, ...]) -> None:
+    """Add the intercept to every leaf of the first tree of each output."""
+    if not start:
+        return
+    trees = booster.dump_model(num_iteration=1)["tree_info"]
+    for k, shift in enumerate(start):
+        for leaf in range(max(trees[k]["num_leaves"], 1)):
+            booster.set_leaf_output(k, leaf, booster.get_leaf_output(k, leaf) + shift)
+
+
+def _name_link(booster: Any, link_line: str) -> None:
+    """Write the objective of the link into the model text; raw scores are untouched."""
+    text = booster.model_to_string(num_iteration=-1)
+    lines = [line for line in text.split("\n") if not line.startswith("objective=")]
+    at = next(i for i, line in enumerate(lines) if line.startswith("feature_names="))
+    lines.insert(at, f"objective={link_line}")
+    booster.model_from_string("\n".join(lines))

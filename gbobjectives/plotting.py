@@ -1,0 +1,132 @@
+"""Pictures of a loss: what it is worth, how it pulls, how far its curvature lets a leaf step."""
+
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gbobjectives._numerics import Array
+from gbobjectives.losses.base import Loss
+from gbobjectives.losses.kinds import RowLoss
+
+__all__ = ["plot_loss"]
+
+N_POINTS = 601
+HALF_WIDTH = 5.0  # of the picture, in units of delta, or of the raw prediction
+
+
+def plot_loss(
+    loss: RowLoss,
+    *,
+    y_true: float = 0.0,
+    curvatures: Iterable[str | float] = ("exact", "auto"),
+    raw_prediction: npt.ArrayLike | None = None,
+    ax: Any = None,
+) -> npt.NDArray[np.object_]:
+    """Value, gradient and curvatures of one row against its raw prediction.
+
+    Parameters
+    ----------
+    loss : RowLoss
+        A loss of one output; a parameter left at ``"auto"`` is drawn at 1.
+    y_true : float
+        Label of the row.
+    curvatures : iterable of str or float
+        Rules of the loss, drawn together: see ``loss.rules``.
+    raw_prediction : array of shape (n,), optional
+        Where to draw; by default five delta (or units) to either side of the label.
+    ax : Axes or array of three Axes, optional
+        Where to draw value, gradient and curvatures; a single Axes takes all. By default a new
+        figure with three.
+
+    Returns
+    -------
+    array of Axes
+        Those drawn on: three, or the single one.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is wanted (`ax` is not given) and missing.
+    TypeError
+        If the loss is not one of single rows.
+    ValueError
+        If the loss has several outputs or lacks a curvature, the label is outside its domain,
+        or the number of Axes is neither one nor three.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import gbobjectives as gbo
+    >>> from gbobjectives.plotting import plot_loss
+    >>> axes = plot_loss(gbo.LogCoshLoss(delta=2.0), curvatures=("exact", "safe"))
+    >>> [axis.get_title() for axis in axes]
+    ['value', 'gradient', 'curvature']
+    >>> [line.get_label() for line in axes[2].lines]
+    ['exact: h', 'safe: psi(u) / u']
+    """
+    if not isinstance(loss, RowLoss):
+        raise TypeError(
+            f"plot_loss: a loss of single rows (RowLoss) is wanted; got {loss!r}, "
+            "whose value depends on other rows"
+            if isinstance(loss, Loss)
+            else f"plot_loss: a loss is wanted; got {loss!r}"
+        )
+    if loss.n_outputs != 1:
+        raise ValueError(
+            f"plot_loss: a loss of one output is wanted; got {loss!r} with {loss.n_outputs}"
+        )
+    loss = _with_numbers(loss)
+    f = _grid(loss, y_true) if raw_prediction is None else np.asarray(raw_prediction, dtype=float)
+    y = np.full(len(f), float(y_true))
+    # All is computed before anything is drawn: a bad argument leaves no half picture behind.
+    value, gradient = loss.value(y, f), loss.gradient(y, f)
+    curved = {
+        f"{name}: {loss.rule(name).formula}": loss.curvature(y, f, name) for name in curvatures
+    }
+
+    axes = np.ravel(_new_axes(repr(loss)) if ax is None else np.asarray(ax, dtype=object))
+    if len(axes) not in (1, 3):
+        raise ValueError(f"plot_loss: ax must be one Axes or three; got {len(axes)}")
+    single = len(axes) == 1
+    value_ax, gradient_ax, curvature_ax = np.repeat(axes, 3) if single else axes
+    value_ax.plot(f, value, label="value")
+    gradient_ax.plot(f, gradient, label="gradient")
+    for i, (label, h) in enumerate(curved.items()):
+        # Two rules may coincide: dashes let the one below show through.
+        curvature_ax.plot(f, h, label=label, linestyle="-" if i == 0 else "--")
+    for axis, title in zip(axes, ("value", "gradient", "curvature"), strict=False):
+        axis.set_title(repr(loss) if single else title)
+        axis.set_xlabel("raw prediction")
+    curvature_ax.legend()
+    return axes
+
+
+def _with_numbers(loss: RowLoss) -> RowLoss:
+    automatic = {f.name: 1.0 for f in fields(loss) if getattr(loss, f.name) == "auto"}
+    return replace(loss, **automatic)
+
+
+def _grid(loss: Loss, y_true: float) -> Array:
+    """Around the raw prediction that gives the label; around 0 where that is infinite."""
+    with np.errstate(divide="ignore"):
+        centre = float(loss.link.link(np.asarray(float(y_true))))
+    if not np.isfinite(centre):
+        centre = 0.0
+    width = HALF_WIDTH * float(getattr(loss, "delta", 1.0))
+    return np.linspace(centre - width, centre + width, N_POINTS)
+
+
+def _new_axes(title: str) -> Any:
+    try:
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise ImportError(
+            'plot_loss needs matplotlib: pip install "gbobjectives[plot]"'
+        ) from error
+    figure, axes = pyplot.subplots(1, 3, figsize=(10, 3), layout="constrained")
+    figure.suptitle(title)
+    return axes
