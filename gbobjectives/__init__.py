@@ -17,7 +17,8 @@ from importlib.metadata import PackageNotFoundError, version
 from gbobjectives import testing as testing
 from gbobjectives.adapters import lightgbm as lgb
 from gbobjectives.adapters import xgboost as xgb
-from gbobjectives.links import Interval, Link
+from gbobjectives.links import Interval as Interval
+from gbobjectives.links import Link as Link
 from gbobjectives.losses import get_loss as get_loss
 from gbobjectives.losses import list_losses as list_losses
 from gbobjectives.losses.base import Loss as Loss

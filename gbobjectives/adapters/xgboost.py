@@ -7,16 +7,26 @@ whose link the saved model predicts. `train` sets all of that.
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from gbobjectives.adapters import _common as common
+from gbobjectives.adapters._xgboost_callables import (
+    XGBMetric,
+    XGBObjective,
+    fields_of,
+    metric,
+    named_for_xgboost,
+    objective,
+    sklearn_metric,
+    sklearn_objective,
+)
 from gbobjectives.losses.base import Loss
-from gbobjectives.losses.kinds import GroupLoss, RowLoss
-from gbobjectives.metrics import Metric, as_metric
-from gbobjectives.objective import Objective
+from gbobjectives.metrics import Metric
+
+__all__ = ["metric", "objective", "sklearn_metric", "sklearn_objective", "train"]
 
 # The built-in objective that gives the saved model each link, and does nothing else: count:poisson
 # would limit every step (max_delta_step 0.7), reg:absoluteerror renews leaves before 3.4.
@@ -35,179 +45,10 @@ IGNORED = {
     "tweedie_variance_power": "give the loss its power",
 }
 
-# Metric names that XGBoost's early stopping takes for scores to maximise.
-MAXIMISED_PREFIXES = ("auc", "pre", "map", "ndcg")
-
 # XGBoost writes metrics with six decimals; below this a value keeps fewer than four digits.
 SMALL_METRIC = 1e-2
 
 WHERE = "xgb.train"
-
-
-@dataclass(frozen=True)
-class XGBObjective:
-    """``obj`` of `xgboost.train` and `xgboost.cv`: ``(margins, dtrain) -> (g, h)``."""
-
-    objective: Objective
-
-    def __call__(self, raw_prediction: Any, dtrain: Any) -> tuple[Any, Any]:
-        y, w, group = fields_of(dtrain, self.objective.loss)
-        return self.objective.gradient_hessian(y, raw_prediction, w, group)
-
-
-@dataclass(frozen=True)
-class XGBMetric:
-    """``custom_metric`` of `xgboost.train` and `xgboost.cv`: ``(predictions, dmatrix)``."""
-
-    metric: Metric
-    given: Literal["raw", "response"] = "raw"
-
-    def __call__(self, prediction: Any, dmatrix: Any) -> tuple[str, float]:
-        y, w, group = fields_of(dmatrix, self.metric.of)
-        value = self.metric(y, prediction, w, group, given=self.given)
-        return self.metric.name, value
-
-
-@dataclass(frozen=True)
-class XGBSklearnObjective:
-    """``objective`` of the scikit-learn estimators: ``(y_true, margins, sample_weight=None)``."""
-
-    objective: Objective
-
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tuple[Any, Any]:
-        return self.objective.gradient_hessian(y_true, y_pred, sample_weight)
-
-
-@dataclass(frozen=True)
-class XGBSklearnMetric:
-    """``eval_metric`` of the scikit-learn estimators; they always minimise."""
-
-    metric: Metric
-    given: Literal["raw", "response"] = "raw"
-
-    @property
-    def __name__(self) -> str:
-        return f"neg_{self.metric.name}" if self.metric.greater_is_better else self.metric.name
-
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
-        value = self.metric(y_true, y_pred, sample_weight, given=self.given)
-        return -value if self.metric.greater_is_better else value
-
-
-def objective(loss: Any) -> XGBObjective:
-    """Objective for ``obj=`` of `xgboost.train` and `xgboost.cv`.
-
-    Parameters
-    ----------
-    loss : Loss, Objective, str or mapping
-        What to minimise.
-
-    Returns
-    -------
-    XGBObjective
-        A picklable callable ``(margins, dtrain) -> (gradient, hessian)``.
-
-    Notes
-    -----
-    It cannot set the intercept or the link of the saved model, as `train` does: give
-    ``base_score`` and the objective of the link in params. A QuantileDMatrix works as well.
-
-    Examples
-    --------
-    >>> import gbobjectives as gbo
-    >>> gbo.xgb.objective(gbo.HuberLoss(delta=1.0)).objective.loss
-    HuberLoss(delta=1.0)
-    """
-    return XGBObjective(common.plain_objective(loss, "xgb.objective"))
-
-
-def metric(
-    metric: Any,
-    *,
-    loss: Any = None,
-    greater_is_better: bool | None = None,
-    name: str = "",
-    given: Literal["raw", "response"] = "raw",
-) -> XGBMetric:
-    """Metric for ``custom_metric=`` of `xgboost.train` and `xgboost.cv`.
-
-    Parameters
-    ----------
-    metric : Loss, Metric, str or callable
-        A loss (its own metric is taken) or a scikit-learn style function of responses.
-    loss : Loss, Objective or str, optional
-        The loss that is trained, whose link makes responses for a function.
-    greater_is_better : bool, optional
-        Direction, required for a function. XGBoost's own early stopping is not told of it:
-        give it ``maximize=``, or use `train`.
-    name : str, optional
-        Name in the log.
-    given : {"raw", "response"}
-        What XGBoost will hand over: raw margins under a custom objective (the default),
-        responses under a built-in one.
-
-    Returns
-    -------
-    XGBMetric
-        A picklable callable ``(predictions, dmatrix) -> (name, value)``.
-
-    Examples
-    --------
-    >>> import gbobjectives as gbo
-    >>> gbo.xgb.metric(gbo.AbsoluteErrorLoss()).metric.name
-    'mae'
-    """
-    return XGBMetric(_named(_metric_of(metric, loss, greater_is_better, name)), given)
-
-
-def sklearn_objective(loss: Any) -> XGBSklearnObjective:
-    """Objective for `XGBRegressor` and `XGBClassifier`.
-
-    Parameters
-    ----------
-    loss : Loss, Objective, str or mapping
-        What to minimise; not one of groups, which XGBoost gives no objective of an estimator.
-
-    Returns
-    -------
-    XGBSklearnObjective
-        A picklable callable ``(y_true, y_pred, sample_weight=None) -> (gradient, hessian)``.
-
-    Examples
-    --------
-    >>> import gbobjectives as gbo
-    >>> gbo.xgb.sklearn_objective("log_cosh").objective.loss.name
-    'log_cosh'
-    """
-    made = common.plain_objective(loss, "xgb.sklearn_objective")
-    if isinstance(made.loss, GroupLoss):
-        raise ValueError(
-            f"xgb.sklearn_objective: {type(made.loss).__name__} needs groups, and XGBRanker refuses "
-            "callables; use gbobjectives.xgb.train with a DMatrix that has qid"
-        )
-    return XGBSklearnObjective(made)
-
-
-def sklearn_metric(
-    metric: Any,
-    *,
-    loss: Any = None,
-    greater_is_better: bool | None = None,
-    name: str = "",
-    given: Literal["raw", "response"] = "raw",
-) -> XGBSklearnMetric:
-    """Metric for ``eval_metric=`` of `XGBRegressor` and `XGBClassifier`.
-
-    The estimators minimise every callable: a metric whose greater values are better is negated,
-    and named ``neg_...``. Parameters are those of `metric`.
-
-    Examples
-    --------
-    >>> import gbobjectives as gbo
-    >>> gbo.xgb.sklearn_metric(gbo.LogLoss()).__name__
-    'log_loss'
-    """
-    return XGBSklearnMetric(_named(_metric_of(metric, loss, greater_is_better, name)), given)
 
 
 def train(
@@ -321,32 +162,6 @@ def train(
     )
 
 
-def fields_of(dmatrix: Any, loss: Any) -> tuple[Any, Any, Any]:
-    """Labels, weights of rows (or None) and group sizes (or None) of a DMatrix."""
-    n = dmatrix.num_row()
-    y = common.host_array(dmatrix.get_label())
-    if y.size == 0:
-        raise ValueError("xgboost: the DMatrix has no labels")
-    w = common.host_array(dmatrix.get_weight())
-    bounds = common.host_array(dmatrix.get_uint_info("group_ptr"))
-    group = np.diff(bounds.astype(np.int64)) if bounds.size > 1 else None
-    if w.size == 0:
-        return y, None, group
-    if group is None:
-        return y, w, None
-    if w.size != len(group):
-        raise ValueError(
-            f"xgboost: with query groups XGBoost takes one weight for each of the {len(group)} "
-            f"groups; got {w.size} for {n} rows"
-        )
-    if isinstance(loss, RowLoss):
-        raise ValueError(
-            f"xgboost: {type(loss).__name__} looks at one row at a time, and a DMatrix with query "
-            "groups has weights of groups only; leave out qid, or the weights"
-        )
-    return y, np.repeat(w, group), group
-
-
 def _import() -> Any:
     try:
         import xgboost
@@ -355,21 +170,6 @@ def _import() -> Any:
             'gbobjectives.xgb.train needs XGBoost: pip install "gbobjectives[xgboost]"'
         ) from error
     return xgboost
-
-
-def _metric_of(metric: Any, loss: Any, greater_is_better: bool | None, name: str) -> Metric:
-    link_of = None if loss is None else common.plain_objective(loss, "xgb.metric").loss
-    if isinstance(metric, Metric):
-        return as_metric(metric, link_of)
-    return as_metric(metric, link_of, greater_is_better=greater_is_better, name=name)
-
-
-def _named(metric: Metric) -> Metric:
-    """A loss named like a score would be maximised by XGBoost's early stopping."""
-    misread = metric.name.startswith(MAXIMISED_PREFIXES) and metric.name != "mape"
-    if misread and not metric.greater_is_better:
-        return replace(metric, name=f"loss_{metric.name}")
-    return metric
 
 
 def _settings(params: Any, loss: Loss) -> dict[str, Any]:
@@ -383,8 +183,8 @@ def _settings(params: Any, loss: Loss) -> dict[str, Any]:
     given = settings.get("objective", wanted)
     if given != wanted:
         raise ValueError(
-            f"{WHERE}: params has objective={given!r}, which conflicts with loss={loss!r}; leave it "
-            f"out ({wanted!r} is set, for its link)"
+            f"{WHERE}: params has objective={given!r}, which conflicts with loss={loss!r}; leave "
+            f"it out ({wanted!r} is set, for its link)"
         )
     common.refuse_ignored(WHERE, settings, IGNORED)
     for name in ("num_class", "num_target"):
@@ -439,13 +239,13 @@ def _intercept_tree(xgboost: Any, settings: dict[str, Any], dtrain: Any, start: 
 def _enlarged(metric: Metric, y: Any, start: Any, w: Any) -> Metric:
     """The metric times a power of ten, where six decimals would lose its digits."""
     if not isinstance(metric.of, Loss) or metric.multiplier != 1 or metric.of.n_outputs > 1:
-        return _named(metric)
+        return named_for_xgboost(metric)
     value = metric(y, np.full(len(y), start[0], dtype=np.float64), w)
     if not 0 < value < SMALL_METRIC:
-        return _named(metric)
+        return named_for_xgboost(metric)
     power = int(np.ceil(-np.log10(value)))
     name = f"{metric.name}_x1e{power}"
-    return _named(replace(metric, multiplier=10.0**power, name=name))
+    return named_for_xgboost(replace(metric, multiplier=10.0**power, name=name))
 
 
 def _both(

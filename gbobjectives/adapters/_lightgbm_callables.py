@@ -1,0 +1,215 @@
+"""The callables that LightGBM is handed, and the functions that make them."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from gbobjectives.adapters import _common as common
+from gbobjectives.metrics import Metric, as_metric
+from gbobjectives.objective import Objective
+
+
+def _shifted(raw_prediction: Any, offset: tuple[float, ...]) -> Any:
+    return raw_prediction + np.asarray(offset) if offset else raw_prediction
+
+
+@dataclass(frozen=True)
+class LGBObjective:
+    """``params["objective"]`` of `lightgbm.train` and `lightgbm.cv`: ``(scores, dataset)``."""
+
+    objective: Objective
+    offset: tuple[float, ...] = ()
+
+    def __call__(self, raw_prediction: Any, dataset: Any) -> tuple[Any, Any]:
+        """Hand over what the library asks for."""
+        y, w, group = fields_of(dataset)
+        raw = _shifted(raw_prediction, self.offset)
+        return self.objective.gradient_hessian(y, raw, w, group)
+
+
+@dataclass(frozen=True)
+class LGBMetric:
+    """``feval`` of `lightgbm.train` and `lightgbm.cv`: ``(predictions, dataset)``."""
+
+    metric: Metric
+    given: Literal["raw", "response"] = "raw"
+    offset: tuple[float, ...] = ()
+
+    def __call__(self, prediction: Any, dataset: Any) -> tuple[str, float, bool]:
+        """Hand over what the library asks for."""
+        y, w, group = fields_of(dataset)
+        value = self.metric(y, _shifted(prediction, self.offset), w, group, given=self.given)
+        return self.metric.name, value, bool(self.metric.greater_is_better)
+
+
+@dataclass(frozen=True)
+class LGBSklearnObjective:
+    """``objective`` of the estimators: LightGBM counts the four parameters."""
+
+    objective: Objective
+
+    def __call__(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None, group: Any = None
+    ) -> tuple[Any, Any]:
+        """Hand over what the library asks for."""
+        return self.objective.gradient_hessian(y_true, y_pred, sample_weight, group)
+
+
+@dataclass(frozen=True)
+class LGBSklearnMetric:
+    """``eval_metric`` of the estimators: LightGBM counts the four parameters."""
+
+    metric: Metric
+    given: Literal["raw", "response"] = "raw"
+
+    def __call__(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None, group: Any = None
+    ) -> tuple[str, float, bool]:
+        """Hand over what the library asks for."""
+        value = self.metric(y_true, y_pred, sample_weight, group, given=self.given)
+        return self.metric.name, value, bool(self.metric.greater_is_better)
+
+
+def objective(loss: Any) -> LGBObjective:
+    """Objective for ``params["objective"]`` of `lightgbm.train` and `lightgbm.cv`.
+
+    Parameters
+    ----------
+    loss : Loss, Objective, str or mapping
+        What to minimise.
+
+    Returns
+    -------
+    LGBObjective
+        A picklable callable ``(scores, dataset) -> (gradient, hessian)``.
+
+    Notes
+    -----
+    It cannot set the intercept or the link of the model, as `train` does: training starts at 0
+    (or at the ``init_score``), and ``predict`` returns raw scores.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> gbo.lgb.objective(gbo.HuberLoss(delta=1.0)).objective.loss
+    HuberLoss(delta=1.0)
+    """
+    return LGBObjective(common.plain_objective(loss, "lgb.objective"))
+
+
+def metric(
+    metric: Any,
+    *,
+    loss: Any = None,
+    greater_is_better: bool | None = None,
+    name: str = "",
+    given: Literal["raw", "response"] = "raw",
+) -> LGBMetric:
+    """Metric for ``feval=`` of `lightgbm.train` and `lightgbm.cv`.
+
+    Parameters
+    ----------
+    metric : Loss, Metric, str or callable
+        A loss (its own metric is taken) or a scikit-learn style function of responses.
+    loss : Loss, Objective or str, optional
+        The loss that is trained, whose link makes responses for a function.
+    greater_is_better : bool, optional
+        Direction, required for a function.
+    name : str, optional
+        Name in the log.
+    given : {"raw", "response"}
+        What LightGBM will hand over: raw scores under a custom objective (the default),
+        responses under a built-in one.
+
+    Returns
+    -------
+    LGBMetric
+        A picklable callable ``(predictions, dataset) -> (name, value, is_higher_better)``.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> gbo.lgb.metric(gbo.AbsoluteErrorLoss()).metric.name
+    'mae'
+    """
+    return LGBMetric(_metric_of(metric, loss, greater_is_better, name), given)
+
+
+def sklearn_objective(loss: Any) -> LGBSklearnObjective:
+    """Objective for `LGBMRegressor`, `LGBMClassifier` and `LGBMRanker`.
+
+    Parameters
+    ----------
+    loss : Loss, Objective, str or mapping
+        What to minimise.
+
+    Returns
+    -------
+    LGBSklearnObjective
+        A picklable callable ``(y_true, y_pred, sample_weight, group) -> (gradient, hessian)``.
+
+    Notes
+    -----
+    Under a callable objective the estimators start at 0 and predict raw scores; apply
+    ``loss.predict`` to them, or use `train`.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> gbo.lgb.sklearn_objective("log_cosh").objective.loss.name
+    'log_cosh'
+    """
+    return LGBSklearnObjective(common.plain_objective(loss, "lgb.sklearn_objective"))
+
+
+def sklearn_metric(
+    metric: Any,
+    *,
+    loss: Any = None,
+    greater_is_better: bool | None = None,
+    name: str = "",
+    given: Literal["raw", "response"] = "raw",
+) -> LGBSklearnMetric:
+    """Metric for ``eval_metric=`` of the LightGBM estimators; parameters are those of `metric`.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> gbo.lgb.sklearn_metric(gbo.LogLoss()).metric.name
+    'log_loss'
+    """
+    return LGBSklearnMetric(_metric_of(metric, loss, greater_is_better, name), given)
+
+
+def fields_of(dataset: Any) -> tuple[Any, Any, Any]:
+    """Labels, weights (or None) and group sizes (or None) of a Dataset."""
+    y, w, group = (field_of(dataset, name) for name in ("label", "weight", "group"))
+    if y is None:
+        raise ValueError("lightgbm: the Dataset has no labels")
+    return y, w, group
+
+
+def _metric_of(metric: Any, loss: Any, greater_is_better: bool | None, name: str) -> Metric:
+    link_of = None if loss is None else common.plain_objective(loss, "lgb.metric").loss
+    if isinstance(metric, Metric):
+        return as_metric(metric, link_of)
+    return as_metric(metric, link_of, greater_is_better=greater_is_better, name=name)
+
+
+def field_of(dataset: Any, name: str) -> Any:
+    """Field of a Dataset; before it is built, what the user gave."""
+    return _flat(getattr(dataset, f"get_{name}")() if is_built(dataset) else getattr(dataset, name))
+
+
+def is_built(dataset: Any) -> bool:
+    # LightGBM 4.0 to 4.3 call it handle; the getters raise before a Dataset is built.
+    return getattr(dataset, "_handle", getattr(dataset, "handle", None)) is not None
+
+
+def _flat(values: Any) -> Any:
+    """LightGBM keeps what the user gave until the Dataset is built: lists, Series, frames."""
+    if values is None:
+        return None
+    array = np.asarray(common.host_array(values))
+    return array[:, 0] if array.ndim == 2 and hasattr(values, "columns") else array
