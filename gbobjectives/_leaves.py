@@ -163,20 +163,18 @@ def _leaf_rows(
     else:
         wide = np.clip(noise**3, -30, 30)
         spread = rng.choice([1e-3, 0.1, 1.0, 5.0], n)
-    shift = rng.normal(size=n) * rng.choice([0.0, 1.0, 5.0], n)
+    per_output = (n, *shape[1:])
 
     def column(per_leaf: Array) -> Array:
         return per_leaf[leaf] if len(shape) == 1 else per_leaf[leaf][:, None]
 
+    shift = (rng.normal(size=per_output).T * rng.choice([0.0, 1.0, 5.0], n)).T[leaf]
     score = np.where(column(heavy), wide, noise)
-    score = (
-        column(spread) * (score + column(shift))
-        if is_residual(loss)
-        else column(spread) * score + column(shift)
-    )
     if is_residual(loss):
-        score = score + (y if y.shape == shape else y.reshape(rows, -1))
-    elif loss.link.name == "log":
+        centre = y if y.shape == shape else y.reshape(rows, -1)
+        return y, centre + column(spread) * (score + shift)
+    score = column(spread) * score + shift
+    if loss.link.name == "log":
         score = score + np.where(rng.random(rows) < 0.5, np.log(y + 0.5), 0.0)
     return y, score
 

@@ -60,9 +60,15 @@ def sech2(x: Array) -> Array:
 
 
 def logsumexp(x: Array) -> Array:
-    """``log(sum(exp(x)))`` over the last axis; the naive form overflows."""
-    top = x.max(axis=-1, keepdims=True)
-    result: Array = (top + np.log(np.exp(x - top).sum(axis=-1, keepdims=True)))[..., 0]
+    """``log(sum(exp(x)))`` over the last axis; the naive form overflows.
+
+    The largest term is the 1 inside log1p, so that the sum of the others is not lost beside it.
+    """
+    at = x.argmax(axis=-1)[..., None]
+    top = np.take_along_axis(x, at, axis=-1)
+    others = np.exp(x - top)
+    np.put_along_axis(others, at, 0, axis=-1)
+    result: Array = (top + np.log1p(others.sum(axis=-1, keepdims=True)))[..., 0]
     return result
 
 

@@ -113,7 +113,9 @@ class Objective:
         h = np.empty_like(batch.f, dtype=np.float32)
         if normalise or rule.relative_floor > 0:
             mean = self._fill(loss, rule, batch, g, h, weigh=False)
-            scale = mean if normalise else self._number()
+            # Exact Hessians may all be 0, or negative on the whole: there is no unit in them.
+            unit = mean if mean > 0 else 1.0
+            scale = unit if normalise else self._number()
             self._finish(loss, batch, g, h, floor=rule.relative_floor * mean, scale=scale)
         else:
             self._fill(loss, rule, batch, g, h, weigh=True)

@@ -124,9 +124,7 @@ def _new_axes(title: str) -> Any:
     try:
         from matplotlib import pyplot
     except ImportError as error:
-        raise ImportError(
-            'plot_loss needs matplotlib: pip install "gbobjectives[plot]"'
-        ) from error
+        raise ImportError('plot_loss needs matplotlib: pip install "gbobjectives[plot]"') from error
     figure, axes = pyplot.subplots(1, 3, figsize=(10, 3), layout="constrained")
     figure.suptitle(title)
     return axes

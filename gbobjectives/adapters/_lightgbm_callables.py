@@ -182,11 +182,11 @@ def sklearn_metric(
     return LGBSklearnMetric(_metric_of(metric, loss, greater_is_better, name), given)
 
 
-def fields_of(dataset: Any) -> tuple[Any, Any, Any]:
+def fields_of(dataset: Any, where: str = "lightgbm") -> tuple[Any, Any, Any]:
     """Labels, weights (or None) and group sizes (or None) of a Dataset."""
     y, w, group = (field_of(dataset, name) for name in ("label", "weight", "group"))
     if y is None:
-        raise ValueError("lightgbm: the Dataset has no labels")
+        raise ValueError(f"{where}: the Dataset has no labels")
     return y, w, group
 
 

@@ -186,12 +186,12 @@ def sklearn_metric(
     )
 
 
-def fields_of(dmatrix: Any, loss: Any) -> tuple[Any, Any, Any]:
+def fields_of(dmatrix: Any, loss: Any, where: str = "xgboost") -> tuple[Any, Any, Any]:
     """Labels, weights of rows (or None) and group sizes (or None) of a DMatrix."""
     n = dmatrix.num_row()
     y = common.host_array(dmatrix.get_label())
     if y.size == 0:
-        raise ValueError("xgboost: the DMatrix has no labels")
+        raise ValueError(f"{where}: the DMatrix has no labels")
     w = common.host_array(dmatrix.get_weight())
     bounds = common.host_array(dmatrix.get_uint_info("group_ptr"))
     group = np.diff(bounds.astype(np.int64)) if bounds.size > 1 else None
@@ -201,12 +201,12 @@ def fields_of(dmatrix: Any, loss: Any) -> tuple[Any, Any, Any]:
         return y, w, None
     if w.size != len(group):
         raise ValueError(
-            f"xgboost: with query groups XGBoost takes one weight for each of the {len(group)} "
+            f"{where}: with query groups XGBoost takes one weight for each of the {len(group)} "
             f"groups; got {w.size} for {n} rows"
         )
     if isinstance(loss, RowLoss):
         raise ValueError(
-            f"xgboost: {type(loss).__name__} looks at one row at a time, and a DMatrix with query "
+            f"{where}: {type(loss).__name__} looks at one row at a time, and a DMatrix with query "
             "groups has weights of groups only; leave out qid, or the weights"
         )
     return y, np.repeat(w, group), group

@@ -45,6 +45,8 @@ ALIASES = {
     "linear_tree": ("linear_tree", "linear_trees"),
 }
 
+BALANCED_BAGGING = ("bagging_fraction", "sub_row", "subsample", "bagging")
+
 IGNORED = {
     "boost_from_average": "train sets the loss's own intercept",
     "is_unbalance": "weigh classes by sample weights or LogLoss(pos_weight=...)",
@@ -57,10 +59,17 @@ IGNORED = {
     "tweedie_variance_power": "give the loss its power",
     "sigmoid": "the logit link has slope 1",
     "reg_sqrt": "transform the labels yourself",
-}
+} | dict.fromkeys(
+    # The numbers of positives and negatives are asked of the built-in objective.
+    (f"{sign}_{name}" for sign in ("pos", "neg") for name in BALANCED_BAGGING),
+    "weigh classes by sample weights",
+)
 
 # Built-in metrics look at raw scores as if they were responses; only ranks survive that.
-RANK_METRICS = ("auc", "average_precision", "auc_mu", "ndcg", "lambdarank", "map")
+RANK_METRICS = (
+    *("auc", "average_precision", "auc_mu", "map", "mean_average_precision", "ndcg"),
+    *("lambdarank", "rank_xendcg", "xendcg", "xe_ndcg", "xe_ndcg_mart", "xendcg_mart"),
+)
 NO_METRIC = ("", "none", "null", "na", "custom")
 
 WHERE = "lgb.train"
@@ -136,14 +145,15 @@ def train(
             "the link; continue training with init_model="
         )
     valid = [valid_sets] if isinstance(valid_sets, lightgbm.Dataset) else list(valid_sets or ())
-    y, w, group = _labels_of(lightgbm, settings, train_set)
+    y, w, group = _labels_of(lightgbm, settings, train_set, "train_set")
     common.checked(own, "train_set", y, w, group)
     offset = _init_score_of(train_set, own)
     for i, data in enumerate(valid):
         if data is train_set:
             continue
         # A valid set that is not built yet is built on the training set's bins by LightGBM.
-        common.checked(own, f"valid_sets[{i}]", *_labels_of(lightgbm, settings, data, train_set))
+        where = f"valid_sets[{i}]"
+        common.checked(own, where, *_labels_of(lightgbm, settings, data, where, train_set))
         if (_init_score_of(data, own) is None) != (offset is None):
             raise ValueError(
                 f"{WHERE}: train_set and valid_sets[{i}] must both have an init_score or both none"
@@ -228,7 +238,7 @@ def _rank_metrics(given: Any) -> list[str]:
     names = given.split(",") if isinstance(given, str) else list(given or ())
     kept = [name.strip() for name in names if str(name).strip().lower() not in NO_METRIC]
     for name in kept:
-        if not name.startswith(RANK_METRICS):
+        if name.split("@")[0] not in RANK_METRICS:  # "ndcg@5"
             raise ValueError(
                 f"{WHERE}: the built-in metric {name!r} would read raw scores as responses; give "
                 "metric= a loss or a gbobjectives.Metric of a scikit-learn function"
@@ -237,17 +247,21 @@ def _rank_metrics(given: Any) -> list[str]:
 
 
 def _labels_of(
-    lightgbm: Any, settings: dict[str, Any], data: Any, reference: Any = None
+    lightgbm: Any, settings: dict[str, Any], data: Any, where: str, reference: Any = None
 ) -> tuple[Any, Any, Any]:
     """Fields of a Dataset; one whose labels are not in memory yet is built first."""
+    if not isinstance(data, lightgbm.Dataset):
+        raise TypeError(f"{WHERE}: {where} must be a lightgbm.Dataset; got {type(data).__name__}")
     if data.label is None and not is_built(data):
+        if data.used_indices is None and not isinstance(data.data, str | Path):
+            # LightGBM would take 0 for every label.
+            raise ValueError(f"{where}: the Dataset has no labels")
         if reference is not None:
+            reference._update_params(settings | {"objective": "none"})
             data.set_reference(reference)
-            data.construct()
-        else:
-            # A booster builds the Dataset with these very parameters, as training would.
-            lightgbm.Booster(settings | {"objective": "none"}, data)
-    return fields_of(data)
+        # With these very parameters, as `lightgbm.train` does.
+        data._update_params(settings | {"objective": "none"}).construct()
+    return fields_of(data, where)
 
 
 def _init_score_of(data: Any, loss: Loss) -> Any:

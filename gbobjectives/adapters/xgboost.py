@@ -117,11 +117,14 @@ def train(
     made = common.plain_objective(loss, WHERE)
     own = made.loss
     settings = _settings(params, own)
-    y, w, group = fields_of(dtrain, own)
+    if not isinstance(dtrain, xgboost.DMatrix):
+        raise TypeError(f"{WHERE}: dtrain must be an xgboost.DMatrix; got {type(dtrain).__name__}")
+    y, w, group = fields_of(dtrain, own, "dtrain")
     common.checked(own, "dtrain", y, w, group, dtrain.num_row())
     offset = _margin_of(dtrain, own)
     for data, name in evals or ():
-        common.checked(own, f"evals {name!r}", *fields_of(data, own), data.num_row())
+        where = f"evals {name!r}"
+        common.checked(own, where, *fields_of(data, own, where), data.num_row())
         if data is not dtrain and (_margin_of(data, own) is None) != (offset is None):
             raise ValueError(
                 f"{WHERE}: dtrain and evals {name!r} must both have a base_margin or both have none"
@@ -174,7 +177,12 @@ def _import() -> Any:
 
 def _settings(params: Any, loss: Loss) -> dict[str, Any]:
     """The user's parameters, copied, with the objective of the link and the outputs."""
-    settings = copy.copy(dict(params))
+    pairs = list(params.items() if isinstance(params, Mapping) else params)
+    settings = dict(pairs)
+    # A list of pairs may name several metrics.
+    metrics = [value for name, value in pairs if name == "eval_metric"]
+    if len(metrics) > 1:
+        settings["eval_metric"] = metrics
     if loss.link.name not in OBJECTIVE_OF_LINK:
         raise ValueError(
             f"{WHERE}: XGBoost has no objective with the link {loss.link.name!r} of {loss!r}"
@@ -233,7 +241,8 @@ def _intercept_tree(xgboost: Any, settings: dict[str, Any], dtrain: Any, start: 
         ones = np.ones_like(raw_prediction)
         return -ones * start.astype(np.float32), ones
 
-    return xgboost.train(plain, dtrain, 1, obj=constant, verbose_eval=False)
+    # A Booster would hand its parameters on, lambda=0 among them; a saved model has none.
+    return xgboost.train(plain, dtrain, 1, obj=constant, verbose_eval=False).save_raw()
 
 
 def _enlarged(metric: Metric, y: Any, start: Any, w: Any) -> Metric:

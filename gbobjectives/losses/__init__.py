@@ -1,6 +1,7 @@
 """The catalogue: one file per family, one registry."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from gbobjectives._validation import nearest_name
@@ -77,7 +78,8 @@ def get_loss(name: str | Mapping[str, Any] | Loss, **parameters: Any) -> Loss:
     if key not in _BY_ALIAS:
         raise nearest_name("get_loss", "loss", name, _BY_ALIAS)
     cls = _BY_ALIAS[key]
-    known = cls.__dataclass_fields__
+    # The facts of a class are fields of no instance.
+    known = [field.name for field in fields(cls)]
     for parameter in parameters:
         if parameter not in known:
             raise nearest_name(cls.__name__, "parameter", parameter, known)

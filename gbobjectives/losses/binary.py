@@ -233,7 +233,7 @@ class FocalLoss(MarginLoss):
     --------
     >>> import gbobjectives as gbo
     >>> gbo.FocalLoss(gamma=2.0).value([1.0, 1.0], [4.0, -4.0]).round(6)
-    array([6.0000e-06, 3.8736e+00])
+    array([6.000000e-06, 3.874907e+00])
     """
 
     gamma: float = 2.0

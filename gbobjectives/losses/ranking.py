@@ -73,9 +73,10 @@ class MarginRankingLoss(GroupLoss):
         return np.where(total > 0, total, 1)
 
     def _value(self, y: Array, f: Array, w: Array, groups: Groups) -> Array:
-        # Scores relative to a row of the group: sums of large common parts would cancel.
+        # Scores relative to the group's median: sums of large common parts would cancel.
         dtype, f = f.dtype, f.astype(np.float64)
-        f = f - groups.spread(f[groups.starts])
+        median = np.lexsort((f, groups.ids))[groups.starts + groups.sizes // 2]
+        f = f - groups.spread(f[median])
         worse, better = _pair_sums(y, f, w, groups, self.margin)
         total = groups.sum(w * (worse * (self.margin - f) + better * f))
         return np.maximum(total / self._pair_weight(y, w, groups), 0).astype(dtype)
