@@ -19,9 +19,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from gbobjectives import _checks
-from gbobjectives._samples import Case
-from gbobjectives.testing import leaf_steps
+from gbobjectives.testing import checks, leaf_steps
+from gbobjectives.testing.samples import Case
 from tests.instances import INSTANCES, derivative_errors
 
 
@@ -31,7 +30,7 @@ def precision_table() -> None:
     print("|---|---|---|---|---|---|")
     for instance in INSTANCES:
         errors = [e for d in (np.float64, np.float32) for e in derivative_errors(instance, d)]
-        finite = not list(_checks.finite(Case.of(instance.loss, None, 0)))
+        finite = not list(checks.finite(Case.of(instance.loss, None, 0)))
         cells = " | ".join(f"{e:.1e}" if e else "exact" for e in errors)
         print(f"| {instance.id} | {cells} | {'yes' if finite else 'NO'} |", flush=True)
 

@@ -26,6 +26,19 @@ COLUMNS: dict[str, Callable[[type[Loss]], str]] = {
     "source": lambda cls: cls.source,
 }
 
+#: The README's table says more, and links.
+README_COLUMNS: dict[str, Callable[[type[Loss]], str]] = {
+    "class": lambda cls: f"`{cls.__name__}`",
+    "names": lambda cls: ", ".join(f"`{name}`" for name in (cls.name, *cls.aliases)),
+    "task": lambda cls: cls.task,
+    "estimates": lambda cls: cls.estimates,
+    "value": lambda cls: f"`{cls.formula}`",
+    "link": lambda cls: cls.link.name,
+    "safe / auto": lambda cls: " / ".join(cls.rules[rule].guarantee for rule in ("safe", "auto")),
+    "built-ins reproduced": lambda cls: cls.parity,
+    "source": lambda cls: _linked(cls.source),
+}
+
 
 class OneLineParser(argparse.ArgumentParser):
     """A parser whose errors are one line, without the usage."""
@@ -44,6 +57,23 @@ def catalogue() -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     )
+
+
+def _linked(source: str) -> str:
+    kind, _, number = source.partition(":")
+    site = {"doi": "https://doi.org/", "arXiv": "https://arxiv.org/abs/"}[kind]
+    return f"[{source}]({site}{number})"
+
+
+def markdown() -> str:
+    """The catalogue as the README's table."""
+    rows = [list(README_COLUMNS), ["---"] * len(README_COLUMNS)]
+    # A bar would end the cell.
+    rows += [
+        [cell(cls).replace("|", "\\|") for cell in README_COLUMNS.values()]
+        for cls in LOSSES.values()
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def demo(arguments: Sequence[str]) -> int:
@@ -82,8 +112,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog='"gbobjectives demo --help" says what the demo does.',
     )
     parser.add_argument("command", nargs="?", choices=["list", "demo"], default="list")
-    parser.parse_args(arguments)
-    print(catalogue())
+    parser.add_argument("--markdown", action="store_true", help="the table of the README")
+    print(markdown() if parser.parse_args(arguments).markdown else catalogue())
     return 0
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from mpmath import mp, mpf
 
 import gbobjectives as gbo
-from gbobjectives._samples import draw_labels
+from gbobjectives.testing.samples import draw_labels
 
 DIGITS = 200
 

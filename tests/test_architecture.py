@@ -32,7 +32,7 @@ ROOMS = [
     ("objective",),
     ("metrics",),
     ("adapters",),
-    ("testing", "plotting", "_samples", "_leaves", "_checks", "_curvature_checks", "_contract"),
+    ("testing", "plotting"),
     ("",),
     ("__main__",),
 ]

@@ -39,8 +39,10 @@ class Loss(ABC):
     ----------
     name, aliases : str, tuple of str
         What `get_loss` knows the loss by.
-    task, estimates : str
-        What it is for, and which functional of the label it estimates.
+    task, estimates, formula : str
+        What it is for, which functional of the label it estimates, and its value in one line.
+    parity, source : str
+        Built-in objectives that a curvature of it reproduces; where it comes from.
     y_domain : Interval
         Where labels may lie.
     link : Link
@@ -59,6 +61,8 @@ class Loss(ABC):
     aliases: ClassVar[tuple[str, ...]] = ()
     task: ClassVar[str] = ""
     estimates: ClassVar[str] = ""
+    formula: ClassVar[str] = ""
+    parity: ClassVar[str] = ""
     source: ClassVar[str] = ""
     y_domain: ClassVar[Interval] = Interval()
     link: ClassVar[Link] = IDENTITY

@@ -137,8 +137,9 @@ class LogLoss(MarginLoss):
     -----
     ``safe``, y + p - 2 y p (abs(p - y) for hard labels), is ``no_overshoot`` with kappa = 1:
     the pulls y (1-p) and (1-y) p have log-slopes -p and 1-p. ``auto``, max(p(1-p), safe/2), is
-    ``heuristic``: it may pass the minimum of a leaf, by a step of at most 2; 0.03 % of random
-    leaves rise. ``curvature="exact"`` is ``binary:logistic`` and LightGBM's ``binary``.
+    ``heuristic``: the exact curvature where it is large enough, which trains to a lower loss, and
+    no step beyond 2. It may pass the minimum of a leaf; that the loss never rises is not proved,
+    and of 1e5 random leaves none did. ``curvature="exact"`` is ``binary:logistic`` and LightGBM's ``binary``.
     Closed-form intercept: the logit of the weighted mean, within 15 of 0.
 
     References
@@ -157,6 +158,8 @@ class LogLoss(MarginLoss):
     label_smoothing: float = 0.0
 
     aliases: ClassVar[tuple[str, ...]] = ("bce", "binary_crossentropy", "logistic", "log_loss")
+    formula: ClassVar[str] = "log(1 + exp(f)) - y f"
+    parity: ClassVar[str] = "binary:logistic, binary (exact)"
     source: ClassVar[str] = "doi:10.1214/aos/1016218223"
     metric_name: ClassVar[str] = "log_loss"
 
@@ -222,8 +225,8 @@ class FocalLoss(MarginLoss):
     ``safe``, (1 + gamma) times the pulls, abs(g) for hard labels, is ``no_overshoot``: as
     -log p >= q, the log-slope of abs(g) is at least -gamma p - (1+gamma) p / (1 + gamma p) >=
     -(1+gamma), and it is at most 1. ``auto``, max(h, abs(g)/2), is ``heuristic``: the exact
-    curvature where it is large enough, which trains to a lower loss, and no step beyond 2;
-    0.03 % of random leaves rise. alpha = 0.25 with gamma = 2 is the setting of the paper.
+    curvature where it is large enough, which trains to a lower loss, and no step beyond 2; up to
+    0.08 % of random leaves rise. alpha = 0.25 with gamma = 2 is the setting of the paper.
 
     References
     ----------
@@ -240,6 +243,7 @@ class FocalLoss(MarginLoss):
     alpha: float | None = None
 
     aliases: ClassVar[tuple[str, ...]] = ("focal_loss",)
+    formula: ClassVar[str] = "-alpha_t (1 - p_t)^gamma log p_t"
     source: ClassVar[str] = "arXiv:1708.02002"
     convex: ClassVar[bool] = False
 

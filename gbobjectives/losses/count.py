@@ -63,6 +63,8 @@ class PoissonLoss(RowLoss):
     aliases: ClassVar[tuple[str, ...]] = ("count:poisson",)
     task: ClassVar[str] = "count"
     estimates: ClassVar[str] = "mean"
+    formula: ClassVar[str] = "exp(f) - y f"
+    parity: ClassVar[str] = "count:poisson, poisson (damped)"
     source: ClassVar[str] = "doi:10.1201/9780203753736"
     y_domain: ClassVar[Interval] = Interval(0.0, np.inf, True, False)
     link: ClassVar[Link] = LOG

@@ -63,6 +63,7 @@ class DiceLoss(CoupledLoss):
     aliases: ClassVar[tuple[str, ...]] = ("f1",)
     task: ClassVar[str] = "binary"
     estimates: ClassVar[str] = "high-F1 labelling"
+    formula: ClassVar[str] = "1 - (2 sum y p + s) / (sum p + sum y + s)"
     source: ClassVar[str] = "arXiv:1606.04797"
     y_domain: ClassVar[Interval] = Interval(0.0, 1.0)
     link: ClassVar[Link] = LOGIT

@@ -75,7 +75,10 @@ class CrossEntropyLoss(RowLoss):
     )
     task: ClassVar[str] = "multiclass"
     estimates: ClassVar[str] = "class probabilities"
+    formula: ClassVar[str] = "logsumexp(f) - f_y"
+    parity: ClassVar[str] = "multi:softprob (gershgorin), multiclass (friedman)"
     source: ClassVar[str] = "doi:10.1214/aos/1016218223"
+    y_domain: ClassVar[Interval] = Interval(0.0, np.inf, True, False)
     link: ClassVar[Link] = SOFTMAX
 
     def __post_init__(self) -> None:

@@ -53,6 +53,7 @@ class AbsoluteErrorLoss(SmoothAbsolute):
 
     aliases: ClassVar[tuple[str, ...]] = ("mae", "l1")
     estimates: ClassVar[str] = "median"
+    formula: ClassVar[str] = "delta (sqrt(r^2 + delta^2) - delta)"
     source: ClassVar[str] = "doi:10.1080/10618600.2000.10474866"
     metric_name: ClassVar[str] = "mae"
     auto_delta: ClassVar[AutoDelta] = AutoDelta("root", 1.0)
@@ -106,6 +107,7 @@ class QuantileLoss(ResidualLoss):
 
     aliases: ClassVar[tuple[str, ...]] = ("pinball",)
     estimates: ClassVar[str] = "quantile"
+    formula: ClassVar[str] = "delta^2 (log cosh u + (1 - 2 q) u), u = r / delta"
     source: ClassVar[str] = "doi:10.2307/1913643"
     metric_name: ClassVar[str] = "pinball"
     auto_delta: ClassVar[AutoDelta] = AutoDelta("root", 0.2)

@@ -60,6 +60,7 @@ class MarginRankingLoss(GroupLoss):
     aliases: ClassVar[tuple[str, ...]] = ("pairwise_hinge",)
     task: ClassVar[str] = "ranking"
     estimates: ClassVar[str] = "order"
+    formula: ClassVar[str] = "mean over pairs of max(0, m - (f_i - f_j))"
     source: ClassVar[str] = "doi:10.1049/cp:19991091"
 
     def __post_init__(self) -> None:

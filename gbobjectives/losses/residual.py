@@ -232,6 +232,8 @@ class SquaredErrorLoss(RowLoss):
     aliases: ClassVar[tuple[str, ...]] = ("mse", "l2")
     task: ClassVar[str] = "regression"
     estimates: ClassVar[str] = "mean"
+    formula: ClassVar[str] = "r^2 / 2"
+    parity: ClassVar[str] = "reg:squarederror, regression"
     source: ClassVar[str] = "doi:10.1214/aos/1013203451"
     metric_name: ClassVar[str] = "mse"
 

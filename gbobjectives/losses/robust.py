@@ -45,6 +45,7 @@ class HuberLoss(ResidualLoss):
 
     aliases: ClassVar[tuple[str, ...]] = ("smooth_l1",)
     estimates: ClassVar[str] = "Huber location"
+    formula: ClassVar[str] = "r^2 / 2 up to delta, then delta (|r| - delta / 2)"
     source: ClassVar[str] = "doi:10.1214/aoms/1177703732"
 
     def _rho(self, u: Array) -> Array:
@@ -98,6 +99,7 @@ class LogCoshLoss(ResidualLoss):
 
     aliases: ClassVar[tuple[str, ...]] = ("logcosh",)
     estimates: ClassVar[str] = "smoothed median"
+    formula: ClassVar[str] = "delta^2 log cosh(r / delta)"
     source: ClassVar[str] = "doi:10.1109/42.52985"
     auto_delta: ClassVar[AutoDelta] = AutoDelta("mad", 1.205)
 
@@ -164,4 +166,6 @@ class PseudoHuberLoss(SmoothAbsolute):
     """
 
     estimates: ClassVar[str] = "smoothed median"
+    formula: ClassVar[str] = "delta^2 (sqrt(1 + r^2 / delta^2) - 1)"
+    parity: ClassVar[str] = "reg:pseudohubererror (exact)"
     source: ClassVar[str] = "doi:10.1109/83.551699"

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from gbobjectives._numerics import Array
-from gbobjectives._samples import EXTREMES, MAGNITUDES, SMALL, Case, is_residual
 from gbobjectives.curvature import TINY
+from gbobjectives.testing.samples import EXTREMES, MAGNITUDES, SMALL, Case, is_residual
 
 Problems = Iterator[str]
 Function = Callable[..., Array]

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from gbobjectives import _checks, _contract, _curvature_checks
-from gbobjectives._checks import Problems
-from gbobjectives._leaves import leaf_steps
-from gbobjectives._samples import Case
 from gbobjectives.losses.base import Loss
 from gbobjectives.objective import Objective, as_objective
+from gbobjectives.testing import checks, contract, curvature_checks
+from gbobjectives.testing.checks import Problems
+from gbobjectives.testing.leaves import leaf_steps
+from gbobjectives.testing.samples import Case
 
 __all__ = ["ConformanceError", "Failure", "Report", "check_loss", "check_objective", "leaf_steps"]
 
@@ -28,26 +28,26 @@ Check = tuple[str, Callable[[Any], Problems]]
 
 #: What a loss owes, in the order in which it is checked.
 LOSS_CHECKS: tuple[Check, ...] = (
-    ("facts are declared", _checks.facts),
-    ("derivatives are exact", _checks.derivatives),
-    ("derivatives are exact far off", _checks.far_derivatives),
-    ("finite up to 1e30", _checks.finite),
-    ("slopes of a convex value match its gradient", _checks.slopes),
-    ("a badly wrong row keeps its gradient", _checks.wrong_rows),
-    ("float32 agrees with float64", _checks.single_precision),
-    ("a convex loss has hessian >= 0", _curvature_checks.convexity),
-    ("guaranteed curvature is positive", _curvature_checks.positive_curvature),
-    ("guaranteed curvature descends", _curvature_checks.descent),
-    ("a majorizer lies above the loss", _curvature_checks.majorizers),
-    ("the mean is weighted", _contract.weighted_mean),
-    ("an objective is weighted", _contract.weighted_objective),
-    ("order does not matter", _contract.permutation),
-    ("no constant beats the intercept", _contract.intercept),
-    ("predictions lie in the link's range", _contract.response),
-    ("round trips", _contract.round_trips),
-    ("bad input is refused", _contract.bad_input),
-    ("blocks and threads do not matter", _contract.blocks),
-    ("inputs are only read", _contract.inputs_untouched),
+    ("facts are declared", checks.facts),
+    ("derivatives are exact", checks.derivatives),
+    ("derivatives are exact far off", checks.far_derivatives),
+    ("finite up to 1e30", checks.finite),
+    ("slopes of a convex value match its gradient", checks.slopes),
+    ("a badly wrong row keeps its gradient", checks.wrong_rows),
+    ("float32 agrees with float64", checks.single_precision),
+    ("a convex loss has hessian >= 0", curvature_checks.convexity),
+    ("guaranteed curvature is positive", curvature_checks.positive_curvature),
+    ("guaranteed curvature descends", curvature_checks.descent),
+    ("a majorizer lies above the loss", curvature_checks.majorizers),
+    ("the mean is weighted", contract.weighted_mean),
+    ("an objective is weighted", contract.weighted_objective),
+    ("order does not matter", contract.permutation),
+    ("no constant beats the intercept", contract.intercept),
+    ("predictions lie in the link's range", contract.response),
+    ("round trips", contract.round_trips),
+    ("bad input is refused", contract.bad_input),
+    ("blocks and threads do not matter", contract.blocks),
+    ("inputs are only read", contract.inputs_untouched),
 )
 
 
@@ -180,9 +180,9 @@ def check_objective(objective: Any, *, y_true: Any = None, random_state: int = 0
     return _run(repr(made), OBJECTIVE_CHECKS, subject)
 
 
-def _run(subject: str, checks: tuple[Check, ...], case: Any) -> Report:
+def _run(subject: str, owed: tuple[Check, ...], case: Any) -> Report:
     passed, failures = [], []
-    for name, check in checks:
+    for name, check in owed:
         # A loss that raises breaks its promise as well; the remaining checks still run.
         try:
             details = tuple(check(case))

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from gbobjectives._numerics import Array
-from gbobjectives._samples import Generator, draw_labels, is_residual, score_scale
 from gbobjectives.losses.base import Loss
 from gbobjectives.losses.kinds import RowLoss
+from gbobjectives.testing.samples import Generator, draw_labels, is_residual, score_scale
 
 MAX_LEAF_ROWS = 50
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from gbobjectives._checks import Problems, worst
-from gbobjectives._leaves import leaf_steps
-from gbobjectives._samples import Case
 from gbobjectives.curvature import DESCENDING
+from gbobjectives.testing.checks import Problems, worst
+from gbobjectives.testing.leaves import leaf_steps
+from gbobjectives.testing.samples import Case
 
 LEAVES = 600
 

@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gbobjectives._checks import Problems
 from gbobjectives._numerics import Array
-from gbobjectives._samples import Case, Generator
 from gbobjectives.losses import LOSSES, get_loss
 from gbobjectives.objective import Objective
 from gbobjectives.parallel import MIN_PARALLEL_ENTRIES
+from gbobjectives.testing.checks import Problems
+from gbobjectives.testing.samples import Case, Generator
 
 SCALES: tuple[Literal["auto"] | None, ...] = (None, "auto")
 
