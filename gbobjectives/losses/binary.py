@@ -139,8 +139,9 @@ class LogLoss(MarginLoss):
     the pulls y (1-p) and (1-y) p have log-slopes -p and 1-p. ``auto``, max(p(1-p), safe/2), is
     ``heuristic``: the exact curvature where it is large enough, which trains to a lower loss, and
     no step beyond 2. It may pass the minimum of a leaf; that the loss never rises is not proved,
-    and of 1e5 random leaves none did. ``curvature="exact"`` is ``binary:logistic`` and LightGBM's ``binary``.
-    Closed-form intercept: the logit of the weighted mean, within 15 of 0.
+    and of 1e5 random leaves none did. ``curvature="exact"`` is what ``binary:logistic`` and
+    LightGBM's ``binary`` do. Closed-form intercept: the logit of the weighted mean, within 15 of
+    0.
 
     References
     ----------
