@@ -378,7 +378,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run both scenes; the exit status."""
     parser = argparse.ArgumentParser(prog="flights", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rows", type=int, help=f"flights to use, at least {MIN_ROWS}")
-    parser.add_argument("--output", type=Path, default=Path(), help="folder of the pictures")
+    default = Path("demo-output")
+    parser.add_argument("--output", type=Path, default=default, help="folder of the pictures")
     parser.add_argument("--readme-picture", type=Path, help="only draw this picture of scene (b)")
     options = parser.parse_args(argv)
     if options.rows is not None and options.rows < MIN_ROWS:

@@ -8,7 +8,19 @@ import pytest
 import sklearn.metrics
 
 import gbobjectives as gbo
-from tests.boosting import BINARY, CLASS, COUNT, REAL, WEIGHT, N, X, expit, lgb_log, xgb_log
+from tests.boosting import (
+    BINARY,
+    CLASS,
+    COUNT,
+    REAL,
+    WEIGHT,
+    N,
+    X,
+    dmatrix,
+    expit,
+    lgb_log,
+    xgb_log,
+)
 
 F = (X[:, 0] + 0.25 * X[:, 3]).astype(np.float64)
 SCORES = np.stack([F, X[:, 1], -F], axis=1)
@@ -228,3 +240,11 @@ def test_metrics_survive_copies_and_pickles(metric):
         assert twin(BINARY, F, WEIGHT) == value
     assert f"name={metric.name!r}" in repr(metric)
     assert "_cache" not in repr(metric)
+
+
+def test_trap_11_a_metric_that_xgboost_cannot_print_warns():
+    metric, d = gbo.xgb.metric(gbo.SquaredErrorLoss()), dmatrix(REAL)
+    with pytest.warns(
+        UserWarning, match="XGBoost keeps six decimals of a metric, and mse is 1e-06"
+    ):
+        metric(REAL + np.float32(0.001), d)

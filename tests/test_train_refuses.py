@@ -250,3 +250,18 @@ def test_offsets_on_one_side_only():
     valid = dataset(REAL, None, VALID, init_score=np.zeros(N), reference=d)
     with pytest.raises(ValueError, match=r"train_set and valid_sets\[0\] must both have an init"):
         gbo.lgb.train(LGB, d, 2, loss="huber", valid_sets=valid)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"base_score": 0.3}, "has base_score=0.3, which XGBoost ignores where dtrain has a base_"),
+        ({"booster": "dart"}, "dropping trees is not possible with a base_margin"),
+        ({"rate_drop": 0.1}, "dropping trees is not possible with a base_margin"),
+    ],
+    ids=["base_score", "dart", "rate_drop"],
+)
+def test_what_cannot_go_with_a_base_margin_in_xgboost(params, message):
+    data = dmatrix(COUNT, base_margin=np.ones(N, dtype=np.float32))
+    with pytest.raises(ValueError, match=message):
+        gbo.xgb.train(XGB | params, data, 3, loss="poisson")

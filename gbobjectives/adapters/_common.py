@@ -32,6 +32,16 @@ def plain_objective(loss: Any, where: str) -> Objective:
     return as_objective(loss, where)
 
 
+def metric_of(
+    where: str, metric: Any, loss: Any, greater_is_better: bool | None, name: str
+) -> Metric:
+    """A `Metric` of what the user gave; a function gets the link of the loss."""
+    link_of = None if loss is None else plain_objective(loss, where).loss
+    if isinstance(metric, Metric):
+        return as_metric(metric, link_of)
+    return as_metric(metric, link_of, greater_is_better=greater_is_better, name=name)
+
+
 def train_metric(metric: Any, loss: Loss) -> Metric:
     """Metric to train with: the loss's own by default; functions get the loss's link."""
     return as_metric(loss if metric is None else metric, loss)

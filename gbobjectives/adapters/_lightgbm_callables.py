@@ -6,11 +6,12 @@ from typing import Any, Literal
 import numpy as np
 
 from gbobjectives.adapters import _common as common
-from gbobjectives.metrics import Metric, as_metric
+from gbobjectives.metrics import Metric
 from gbobjectives.objective import Objective
 
 
-def _shifted(raw_prediction: Any, offset: tuple[float, ...]) -> Any:
+def shifted(raw_prediction: Any, offset: tuple[float, ...]) -> Any:
+    """Scores with the intercept that is not in the trees yet."""
     return raw_prediction + np.asarray(offset) if offset else raw_prediction
 
 
@@ -24,7 +25,7 @@ class LGBObjective:
     def __call__(self, raw_prediction: Any, dataset: Any) -> tuple[Any, Any]:
         """Hand over what the library asks for."""
         y, w, group = fields_of(dataset)
-        raw = _shifted(raw_prediction, self.offset)
+        raw = shifted(raw_prediction, self.offset)
         return self.objective.gradient_hessian(y, raw, w, group)
 
 
@@ -39,7 +40,7 @@ class LGBMetric:
     def __call__(self, prediction: Any, dataset: Any) -> tuple[str, float, bool]:
         """Hand over what the library asks for."""
         y, w, group = fields_of(dataset)
-        value = self.metric(y, _shifted(prediction, self.offset), w, group, given=self.given)
+        value = self.metric(y, shifted(prediction, self.offset), w, group, given=self.given)
         return self.metric.name, value, bool(self.metric.greater_is_better)
 
 
@@ -133,7 +134,7 @@ def metric(
     >>> gbo.lgb.metric(gbo.AbsoluteErrorLoss()).metric.name
     'mae'
     """
-    return LGBMetric(_metric_of(metric, loss, greater_is_better, name), given)
+    return LGBMetric(common.metric_of("lgb.metric", metric, loss, greater_is_better, name), given)
 
 
 def sklearn_objective(loss: Any) -> LGBSklearnObjective:
@@ -179,7 +180,9 @@ def sklearn_metric(
     >>> gbo.lgb.sklearn_metric(gbo.LogLoss()).metric.name
     'log_loss'
     """
-    return LGBSklearnMetric(_metric_of(metric, loss, greater_is_better, name), given)
+    return LGBSklearnMetric(
+        common.metric_of("lgb.metric", metric, loss, greater_is_better, name), given
+    )
 
 
 def fields_of(dataset: Any, where: str = "lightgbm") -> tuple[Any, Any, Any]:
@@ -188,13 +191,6 @@ def fields_of(dataset: Any, where: str = "lightgbm") -> tuple[Any, Any, Any]:
     if y is None:
         raise ValueError(f"{where}: the Dataset has no labels")
     return y, w, group
-
-
-def _metric_of(metric: Any, loss: Any, greater_is_better: bool | None, name: str) -> Metric:
-    link_of = None if loss is None else common.plain_objective(loss, "lgb.metric").loss
-    if isinstance(metric, Metric):
-        return as_metric(metric, link_of)
-    return as_metric(metric, link_of, greater_is_better=greater_is_better, name=name)
 
 
 def field_of(dataset: Any, name: str) -> Any:

@@ -1,5 +1,6 @@
 """The callables that XGBoost is handed, and the functions that make them."""
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -7,11 +8,14 @@ import numpy as np
 
 from gbobjectives.adapters import _common as common
 from gbobjectives.losses.kinds import GroupLoss, RowLoss
-from gbobjectives.metrics import Metric, as_metric
+from gbobjectives.metrics import Metric
 from gbobjectives.objective import Objective
 
 # Metric names that XGBoost's early stopping takes for scores to maximise.
 MAXIMISED_PREFIXES = ("auc", "pre", "map", "ndcg")
+
+# A value below this keeps fewer than two of its digits in six decimals.
+UNREADABLE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,12 @@ class XGBMetric:
         """Hand over what the library asks for."""
         y, w, group = fields_of(dmatrix, self.metric.of)
         value = self.metric(y, prediction, w, group, given=self.given)
+        if 0 < abs(value) < UNREADABLE:
+            warnings.warn(
+                f"XGBoost keeps six decimals of a metric, and {self.metric.name} is {value:.3g}: "
+                "early stopping may not see it move; give Metric(multiplier=...)",
+                stacklevel=2,
+            )
         return self.metric.name, value
 
 
@@ -131,7 +141,10 @@ def metric(
     >>> gbo.xgb.metric(gbo.AbsoluteErrorLoss()).metric.name
     'mae'
     """
-    return XGBMetric(named_for_xgboost(_metric_of(metric, loss, greater_is_better, name)), given)
+    return XGBMetric(
+        named_for_xgboost(common.metric_of("xgb.metric", metric, loss, greater_is_better, name)),
+        given,
+    )
 
 
 def sklearn_objective(loss: Any) -> XGBSklearnObjective:
@@ -182,7 +195,8 @@ def sklearn_metric(
     'log_loss'
     """
     return XGBSklearnMetric(
-        named_for_xgboost(_metric_of(metric, loss, greater_is_better, name)), given
+        named_for_xgboost(common.metric_of("xgb.metric", metric, loss, greater_is_better, name)),
+        given,
     )
 
 
@@ -210,13 +224,6 @@ def fields_of(dmatrix: Any, loss: Any, where: str = "xgboost") -> tuple[Any, Any
             "groups has weights of groups only; leave out qid, or the weights"
         )
     return y, np.repeat(w, group), group
-
-
-def _metric_of(metric: Any, loss: Any, greater_is_better: bool | None, name: str) -> Metric:
-    link_of = None if loss is None else common.plain_objective(loss, "xgb.metric").loss
-    if isinstance(metric, Metric):
-        return as_metric(metric, link_of)
-    return as_metric(metric, link_of, greater_is_better=greater_is_better, name=name)
 
 
 def named_for_xgboost(metric: Metric) -> Metric:

@@ -21,6 +21,7 @@ from gbobjectives.adapters._lightgbm_callables import (
     is_built,
     metric,
     objective,
+    shifted,
     sklearn_metric,
     sklearn_objective,
 )
@@ -105,7 +106,7 @@ def train(
         What is logged and stopped on; the loss's own metric by default, none if `feval` is
         given alone.
     feval : callable or list, optional
-        As for `lightgbm.train`: it sees raw scores, less the intercept.
+        As for `lightgbm.train`: it sees raw scores.
     keep_training_booster : bool
         Must be False: a live booster cannot be given a link. Continue with `init_model`.
 
@@ -170,7 +171,8 @@ def train(
     if feval is None or metric is not None:
         resolved = common.train_metric(metric, own).resolved_at(y, intercept, w)
         ours = [LGBMetric(resolved, offset=start)]
-    theirs = [] if feval is None else list(feval) if isinstance(feval, list | tuple) else [feval]
+    given = [] if feval is None else list(feval) if isinstance(feval, list | tuple) else [feval]
+    theirs = [_with_intercept(function, start) for function in given]
     booster = lightgbm.train(
         settings | {"objective": LGBObjective(made, start)},
         train_set,
@@ -286,6 +288,11 @@ def _check_continued(lightgbm: Any, init_model: Any, link_line: str, loss: Loss)
             f"{WHERE}: init_model was trained with {lines[0]!r}; {loss!r} needs {link_line!r}, "
             "whose link differs, and predictions would change scale"
         )
+
+
+def _with_intercept(feval: Callable[[Any, Any], Any], start: tuple[float, ...]) -> Any:
+    """The user's metric on the scores of the finished model, intercept included."""
+    return lambda scores, dataset: feval(shifted(scores, start), dataset)
 
 
 def _keep_feature_draws() -> Callable[[Any], None]:

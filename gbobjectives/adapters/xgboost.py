@@ -135,6 +135,7 @@ def train(
         _check_continued(xgboost, xgb_model, settings["objective"], own)
         settings.pop("base_score", None)
     elif offset is not None:
+        _check_offset(settings)
         settings["base_score"] = 0.0 if own.n_outputs > 1 else _response(own, np.zeros(1))
         xgb_model = _intercept_tree(xgboost, settings, dtrain, start)
         settings.pop("base_score")
@@ -215,6 +216,20 @@ def _margin_of(dmatrix: Any, loss: Loss) -> Any:
     if margin.size == 0:
         return None
     return margin if loss.n_outputs == 1 else margin.reshape(-1, loss.n_outputs)
+
+
+def _check_offset(settings: Mapping[str, Any]) -> None:
+    """What cannot go with a base_margin, for which the intercept is a tree."""
+    if "base_score" in settings:
+        raise ValueError(
+            f"{WHERE}: params has base_score={settings['base_score']!r}, which XGBoost ignores "
+            "where dtrain has a base_margin; add it to the base_margin"
+        )
+    if settings.get("booster") == "dart" or float(settings.get("rate_drop", 0)) > 0:
+        raise ValueError(
+            f"{WHERE}: dropping trees is not possible with a base_margin: the intercept is the "
+            "first tree, and would be dropped"
+        )
 
 
 def _check_continued(xgboost: Any, xgb_model: Any, wanted: str, loss: Loss) -> None:
