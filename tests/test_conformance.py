@@ -138,6 +138,25 @@ def test_softmax_does_not_see_a_common_shift():
     np.testing.assert_allclose(shifted, loss.gradient(y, f), rtol=1e-8)
 
 
+@pytest.mark.parametrize("n_classes", [2, 3, 10])
+def test_all_class_trees_at_once_do_not_raise_softmax(n_classes):
+    loss = gbo.CrossEntropyLoss(n_classes)
+    rng = np.random.default_rng(n_classes)
+    for _ in range(300):
+        n = int(rng.integers(2, 40))
+        y, w = rng.integers(0, n_classes, n), rng.exponential(size=n)
+        f = rng.normal(size=(n, n_classes)) * 10 ** rng.uniform(-1, 1)
+        g, h = loss.gradient(y, f), loss.curvature(y, f, "safe")
+        moved = f.copy()
+        for k in range(n_classes):
+            # The leaves of each class's tree are a partition of their own.
+            leaf = rng.integers(0, rng.integers(1, 6), n)
+            pull, weight = (np.bincount(leaf, w * x[:, k]) for x in (g, h))
+            step = pull / np.maximum(weight, 1e-300)
+            moved[:, k] -= step[leaf]
+        assert loss(y, moved, w) <= loss(y, f, w) * (1 + 1e-9)
+
+
 def test_quantile_tends_to_pinball():
     loss = gbo.QuantileLoss(quantile=0.8, delta=1e-6)
     r = SCORES - REAL

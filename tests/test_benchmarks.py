@@ -1,0 +1,27 @@
+"""Every benchmark runs, and prints the table that its docstring promises."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+SMALL = {
+    "parity.py": (["--rounds", "2"], ["reg:squarederror", "multiclass"]),
+    "precision.py": (["--leaves", "100"], ["majorizer", "no_overshoot"]),
+    "scale.py": (["--rows", "300", "--rounds", "3"], ["1000", "LightGBM, HuberLoss()"]),
+}
+
+
+def test_every_benchmark_has_a_smoke_run():
+    assert {path.name for path in (ROOT / "benchmarks").glob("*.py")} == set(SMALL)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_it_runs_and_prints_its_table(name, capsys):
+    arguments, expected = SMALL[name]
+    assert runpy.run_path(str(ROOT / "benchmarks" / name))["main"](arguments) == 0
+    printed = capsys.readouterr().out
+    assert all(words in printed for words in expected), printed
+    assert "nan" not in printed
