@@ -185,13 +185,13 @@ class Objective:
 
 def _fingerprint(batch: Batch) -> tuple[float, ...]:
     """Sums that tell data sets apart: label statistics are symmetric functions of the rows."""
-    y = np.asarray(batch.y, dtype=np.float64)
-    w = batch.w
-    own = (batch.n_rows, float(y.sum()), float(np.dot(y, y)), float(y.max()))
-    if w is None:
-        return own
-    w = np.asarray(w, dtype=np.float64)
-    return (*own, float(w.sum()), float(np.dot(w, y)), float(np.dot(w, w)))
+    y, w = batch.y, batch.w
+    # An overflow of the products leaves the other sums to tell by.
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = [batch.n_rows, y.sum(dtype=np.float64), y.min(), y.max(), np.dot(y, y)]
+        if w is not None:
+            sums += [w.sum(dtype=np.float64), w.max(), np.dot(w, w), np.dot(w, y)]
+    return tuple(float(x) for x in sums)
 
 
 def as_objective(loss: Any, owner: str = "objective") -> Objective:

@@ -51,22 +51,30 @@ class AutoDelta:
         return self.factor * (_mad(batch) if self.size == "mad" else _root_mean(batch))
 
 
+def _sizes(batch: Batch, piece: Piece) -> tuple[Array, Array | None]:
+    """Absolute residuals of a block and their weights, None where all are 1."""
+    y, f = batch.rows(piece.rows)
+    return np.abs(f - y), None if batch.w is None else batch.weights(piece.rows)
+
+
+def _sum(values: Array, w: Array | None) -> float:
+    return float((values if w is None else w * values).sum(dtype=np.float64))
+
+
 def _mad(batch: Batch) -> float:
     """Normal-consistent weighted median of abs(r), from an additive histogram.
 
     Where at least half of the residuals are 0 the mean takes over.
     """
 
-    def block(piece: Piece) -> tuple[Array, float, float]:
-        y, f = batch.rows(piece.rows)
-        r = np.abs(f - y)
-        w = batch.weights(piece.rows)
+    def block(piece: Piece) -> tuple[Array, float]:
+        r, w = _sizes(batch, piece)
         counts = np.bincount(log_magnitude_bins(r), weights=w, minlength=N_MAGNITUDE_BINS)
-        return counts, float((w * r).sum(dtype=np.float64)), float(w.sum(dtype=np.float64))
+        return counts, _sum(r, w)
 
     parts = map_blocks(block, batch.row_pieces(), batch.n_rows)
-    median = median_from_bins(sum((p[0] for p in parts[1:]), parts[0][0]))
-    mean = sum(p[1] for p in parts) / sum(p[2] for p in parts)
+    counts = sum((part[0] for part in parts[1:]), parts[0][0])
+    median, mean = median_from_bins(counts), sum(part[1] for part in parts) / counts.sum()
     # A median this far below the mean lies in the bin of the zeros.
     return SIGMA_OVER_MEDIAN * median if median > 1e-6 * mean else SIGMA_OVER_MEAN * mean
 
@@ -75,10 +83,8 @@ def _root_mean(batch: Batch) -> float:
     """Square of the weighted mean of sqrt(abs(r))."""
 
     def block(piece: Piece) -> tuple[float, float]:
-        y, f = batch.rows(piece.rows)
-        w = batch.weights(piece.rows)
-        root = np.sqrt(np.abs(f - y))
-        return float((w * root).sum(dtype=np.float64)), float(w.sum(dtype=np.float64))
+        r, w = _sizes(batch, piece)
+        return _sum(np.sqrt(r), w), len(r) if w is None else _sum(w, None)
 
     total, weight = np.sum(map_blocks(block, batch.row_pieces(), batch.n_rows), axis=0)
     return float((total / weight) ** 2)
