@@ -155,16 +155,17 @@ class Objective:
                 second = np.maximum(second, TINY)
             if weigh:
                 w = loss._total_weights(batch, piece, arguments)
-                factor = 1 / scale if w is None else w / scale
-                first, second = first * factor, second * factor
-            g[piece.rows] = np.clip(first, -FLOAT32_LIMIT, FLOAT32_LIMIT)
-            h[piece.rows] = np.clip(second, -FLOAT32_LIMIT, FLOAT32_LIMIT)
+                if w is not None or scale != 1:
+                    factor = 1 / scale if w is None else w / scale
+                    first, second = first * factor, second * factor
+            g[piece.rows], h[piece.rows] = _saturated(first), _saturated(second)
             if weigh:
                 return 0.0, 1.0
+            if batch.w is None:
+                return float(second.sum(dtype=np.float64)), float(second.size)
             w = batch.weights(piece.rows)
-            return float((w * second.T).sum(dtype=np.float64)), float(
-                w.sum(dtype=np.float64) * loss.n_outputs
-            )
+            weighted = float((w * second.T).sum(dtype=np.float64))
+            return weighted, float(w.sum(dtype=np.float64)) * loss.n_outputs
 
         total, weight = np.sum(loss._map(batch, block, self.n_threads), axis=0)
         return float(total / weight)
@@ -181,6 +182,13 @@ class Objective:
             h[piece.rows] = np.maximum(h[piece.rows], floor) * factor
 
         loss._map(batch, block, self.n_threads)
+
+
+def _saturated(values: Array) -> Array:
+    """Within what float32 holds, with head room for sums."""
+    if max(-values.min(), values.max()) <= FLOAT32_LIMIT:
+        return values
+    return np.clip(values, -FLOAT32_LIMIT, FLOAT32_LIMIT)
 
 
 def _fingerprint(batch: Batch) -> tuple[float, ...]:

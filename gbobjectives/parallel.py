@@ -12,11 +12,13 @@ from typing import TypeVar
 B = TypeVar("B")
 T = TypeVar("T")
 
-# Entries of a block: its handful of float32 temporaries stays in a second-level cache.
-BLOCK_ENTRIES = 32_768
+# Entries of a block: its float32 arrays, half a megabyte each, stay in the cache, and a NumPy call
+# on one lasts long enough that two threads do not queue for the interpreter's lock. Blocks of
+# 32,768 were slower on two threads than on one.
+BLOCK_ENTRIES = 131_072
 
 # Below this many entries the hand-over to threads costs more than it saves.
-MIN_PARALLEL_ENTRIES = 50_000
+MIN_PARALLEL_ENTRIES = 200_000
 
 _pools: dict[int, ThreadPoolExecutor] = {}
 
