@@ -14,6 +14,7 @@ import numpy as np
 
 from gbobjectives.losses.base import Loss
 from gbobjectives.objective import Objective, as_objective
+from gbobjectives.parallel import MIN_PARALLEL_ENTRIES
 from gbobjectives.testing import checks, contract, curvature_checks
 from gbobjectives.testing.checks import Problems
 from gbobjectives.testing.leaves import leaf_steps
@@ -261,7 +262,7 @@ def _same_again(subject: _ObjectiveCase) -> Problems:
 
 def _threads(subject: _ObjectiveCase) -> Problems:
     made = subject.objective
-    y, f, w, group = subject.batch(60_000 // made.loss.n_outputs + 1)
+    y, f, w, group = subject.batch(MIN_PARALLEL_ENTRIES // made.loss.n_outputs + 1)
     a, b = (
         Objective(made.loss, made.curvature, made.scale, threads).gradient_hessian(y, f, w, group)
         for threads in (1, 2)
