@@ -99,7 +99,7 @@ def find_rule(loss_name: str, rules: Mapping[str, Rule], curvature: str | float)
     if isinstance(curvature, str):
         if curvature in rules:
             return rules[curvature]
-    elif isinstance(curvature, int | float) and 0 < curvature < np.inf:
+    elif not isinstance(curvature, bool) and 0 < curvature < np.inf:
         return floored(float(curvature))
     raise ValueError(
         f"{loss_name}: no curvature {curvature!r}; it has {', '.join(sorted(rules))}, "

@@ -12,7 +12,6 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from gbobjectives._numerics import Array
 from gbobjectives.links import Link
 from gbobjectives.losses import get_loss
 from gbobjectives.losses.base import Loss
@@ -34,8 +33,8 @@ class Metric:
     name : str, optional
         Name in the log; that of the loss or function by default.
     link : Link, optional
-        What makes responses of raw predictions; for a function. `train` and the adapters fill
-        it in from the loss.
+        Link of the model whose raw predictions are given; that of the loss by default. `train`
+        and the adapters fill it in from the loss that is trained.
     multiplier : float
         The value is multiplied by it: XGBoost keeps six decimals, which a metric of 1e-9 needs.
 
@@ -69,7 +68,6 @@ class Metric:
             if self.greater_is_better:
                 raise ValueError(f"Metric: a loss is minimised; got greater_is_better for {of!r}")
             object.__setattr__(self, "greater_is_better", False)
-            object.__setattr__(self, "link", of.link)
             name = of.metric_name
         elif callable(of):
             name = getattr(of, "__name__", type(of).__name__)
@@ -112,25 +110,45 @@ class Metric:
         -------
         float
         """
+        if given not in ("raw", "response"):
+            raise ValueError(f'Metric: given must be "raw" or "response"; got {given!r}')
         if isinstance(self.of, Loss):
-            if given == "response":
-                prediction = self.of.link.link(np.asarray(prediction))
+            raw = self._raw_of_loss(self.of, prediction, given)
             loss = self._resolved(self.of, y_true, sample_weight)
-            value = loss.metric_value(y_true, prediction, sample_weight, group)
+            value = loss.metric_value(y_true, raw, sample_weight, group)
         else:
             value = self._call_function(y_true, prediction, sample_weight, given)
         return float(value) * self.multiplier
 
     def with_link(self, link: Link) -> Self:
-        """The same metric; a function's responses are made by `link` unless it has one."""
+        """The same metric, for raw predictions of a model with that link unless it has one."""
         return self if self.link is not None else replace(self, link=link)
 
-    def resolved_at(self, y_true: Any, intercept: Array, sample_weight: Any = None) -> Self:
-        """The same metric with ``"auto"`` parameters fixed at a constant prediction."""
+    def resolved_on(self, y_true: Any, sample_weight: Any = None) -> Self:
+        """The same metric, its ``"auto"`` parameters fixed at the best constant for the labels."""
         if not isinstance(self.of, Loss) or self.of.resolved:
             return self
-        constant = np.full(len(y_true), float(intercept[0]))
-        return replace(self, of=self.of.resolve(y_true, constant, sample_weight))
+        return replace(self, of=self._resolved(self.of, y_true, sample_weight))
+
+    def check(self, weighted: bool) -> None:
+        """Error if the metric cannot be evaluated on data with weights, before it has to be."""
+        if weighted and not isinstance(self.of, Loss):
+            self._require_weights()
+
+    def _raw_of_loss(self, loss: Loss, prediction: Any, given: str) -> Any:
+        """Raw prediction as the loss has it, whose link need not be the model's."""
+        same = self.link is None or self.link == loss.link
+        if given == "raw" and same:
+            return prediction
+        response = np.asarray(prediction)
+        if given == "raw" and self.link is not None:
+            response = self.link.inverse(response)
+        # A probability that float32 rounded to 0 or 1 has no finite logit.
+        inside = loss.link.range
+        eps = np.finfo(response.dtype).eps if response.dtype.kind == "f" else 0.0
+        low = -np.inf if inside.low == -np.inf else inside.low + np.finfo(np.float32).tiny
+        high = np.inf if inside.high == np.inf else inside.high * (1 - eps / 2)
+        return loss.link.link(np.clip(response, low, high))
 
     def _resolved(self, loss: Loss, y_true: Any, sample_weight: Any) -> Loss:
         """The loss at the intercept of these labels: one fixed function per data set."""
@@ -157,12 +175,22 @@ class Metric:
             y_pred = self.link.inverse(y_pred)
         if sample_weight is None:
             return float(function(y_true, y_pred))
-        if "sample_weight" not in inspect.signature(function).parameters:
-            raise TypeError(f"Metric: the data has weights, and {self.name} takes no sample_weight")
+        self._require_weights()
         return float(function(y_true, y_pred, sample_weight=sample_weight))
+
+    def _require_weights(self) -> None:
+        if "sample_weight" not in inspect.signature(self.of).parameters:
+            raise TypeError(f"Metric: the data has weights, and {self.name} takes no sample_weight")
 
 
 def as_metric(metric: Any, loss: Loss | None = None, **options: Any) -> Metric:
     """A `Metric` of a Metric, a loss, a name or a function; the link is taken from `loss`."""
     made = metric if isinstance(metric, Metric) else Metric(metric, **options)
-    return made if loss is None else made.with_link(loss.link)
+    if loss is None:
+        return made
+    if isinstance(made.of, Loss) and made.of.n_outputs != loss.n_outputs:
+        raise ValueError(
+            f"Metric: {made.of!r} has {made.of.n_outputs} output(s), and the model of {loss!r} has "
+            f"{loss.n_outputs}"
+        )
+    return made.with_link(loss.link)

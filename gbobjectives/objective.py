@@ -69,7 +69,8 @@ class Objective:
                     f"got {self.scale!r}"
                 )
         elif self.scale is not None:
-            check.real_parameter("Objective", "scale", self.scale, check.POSITIVE)
+            scale = check.real_parameter("Objective", "scale", self.scale, check.POSITIVE)
+            object.__setattr__(self, "scale", scale)
         if self.n_threads is not None:
             check.count_parameter("Objective", "n_threads", self.n_threads, 1)
 
@@ -127,7 +128,7 @@ class Objective:
         return type(self)(loss, self.curvature, self.scale, self.n_threads)
 
     def _number(self) -> float:
-        return float(self.scale) if isinstance(self.scale, int | float) else 1.0
+        return self.scale if isinstance(self.scale, float) else 1.0
 
     def _resolved(self, batch: Batch) -> Loss:
         if self.loss.resolved:
@@ -178,8 +179,8 @@ class Objective:
         def block(piece: Piece, arguments: tuple[Any, ...]) -> None:
             w = loss._total_weights(batch, piece, arguments)
             factor = 1 / scale if w is None else w / scale
-            g[piece.rows] *= factor
-            h[piece.rows] = np.maximum(h[piece.rows], floor) * factor
+            g[piece.rows] = _saturated(g[piece.rows] * factor)
+            h[piece.rows] = _saturated(np.maximum(h[piece.rows], floor) * factor)
 
         loss._map(batch, block, self.n_threads)
 

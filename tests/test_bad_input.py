@@ -216,17 +216,17 @@ CASES = [
     (
         lambda: gbo.HuberLoss(delta=0.0),
         ValueError,
-        "HuberLoss: delta must be a number in (0, inf); got 0.0",
+        "HuberLoss: delta must be a number in [1e-30, 1e+30]; got 0.0",
     ),
     (
         lambda: gbo.LogCoshLoss(delta=-1),
         ValueError,
-        "LogCoshLoss: delta must be a number in (0, inf); got -1",
+        "LogCoshLoss: delta must be a number in [1e-30, 1e+30]; got -1",
     ),
     (
         lambda: gbo.LogCoshLoss(delta=np.inf),
         ValueError,
-        "LogCoshLoss: delta must be a number in (0, inf); got inf",
+        "LogCoshLoss: delta must be a number in [1e-30, 1e+30]; got inf",
     ),
     (
         lambda: gbo.LogCoshLoss(delta="atuo"),

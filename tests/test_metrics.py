@@ -132,15 +132,16 @@ def test_an_auto_metric_is_one_function_of_the_predictions_per_data_set():
 
 
 @weighted
-def test_resolved_at_fixes_delta_at_a_constant_prediction(w):
+def test_resolved_on_fixes_delta_at_the_best_constant(w):
     metric = gbo.Metric(gbo.HuberLoss())
-    fixed = metric.resolved_at(REAL, np.array([0.5]), w)
-    assert fixed.of == gbo.HuberLoss().resolve(REAL, np.full(N, 0.5), w)
+    fixed = metric.resolved_on(REAL, w)
+    constant = np.full(N, gbo.HuberLoss().intercept(REAL, w)[0])
+    assert fixed.of == gbo.HuberLoss().resolve(REAL, constant, w)
     assert fixed.of.resolved
     assert fixed(REAL[:50], F[:50]) == pytest.approx(fixed.of(REAL[:50], F[:50]))
     assert not metric.of.resolved, "the metric itself is unchanged"
     for other in (gbo.Metric("mse"), gbo.Metric(np.mean, greater_is_better=True)):
-        assert other.resolved_at(REAL, np.array([0.5]), w) is other
+        assert other.resolved_on(REAL, w) is other
 
 
 @pytest.mark.parametrize("log_of", [xgb_log, lgb_log], ids=["xgboost", "lightgbm"])

@@ -49,7 +49,7 @@ def test_lines_are_the_loss():
 def test_every_row_loss_of_one_output(name):
     try:
         loss = gbo.get_loss(name)
-    except TypeError:  # a parameter without a default: a loss of several outputs
+    except ValueError:  # a parameter without a default: a loss of several outputs
         loss = gbo.get_loss(name, n_classes=3)
     if isinstance(loss, gbo.RowLoss) and loss.n_outputs == 1:
         y = 1.0 if loss.y_domain.includes(1.0) else 0.5

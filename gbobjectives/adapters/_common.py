@@ -65,8 +65,24 @@ def outputs_parameter(where: str, loss: Loss, given: Any, name: str) -> None:
         )
 
 
-def finite_intercept(where: str, loss: Loss, y: Any, w: Any, offset: Any) -> Array:
-    """The best constant raw prediction, which must be a number."""
+def check_metric(metric: Metric | None, where: str, y: Any, w: Any, group: Any) -> None:
+    """What the metric will be given later, checked before any tree is grown."""
+    if metric is None:
+        return
+    metric.check(w is not None)
+    if isinstance(metric.of, Loss):
+        checked(metric.of, f"{where}, metric", y, w, group)
+
+
+def finite_intercept(where: str, loss: Loss, y: Any, w: Any, offset: Any, name: str) -> Array:
+    """The best constant raw prediction, which must be a number; `name` is the library's offset."""
+    if offset is not None:
+        shape = np.shape(y)[:1] + ((loss.n_outputs,) if loss.n_outputs > 1 else ())
+        if offset.shape != shape or not np.isfinite(offset).all():
+            raise ValueError(
+                f"{where}: {name} must hold finite numbers of shape {shape}; got {offset.shape}, "
+                f"{int((~np.isfinite(offset)).sum())} of them not finite"
+            )
     c = loss.intercept(y, w, offset)
     if not np.isfinite(c).all():
         raise ValueError(f"{where}: the intercept of {loss!r} is {c}; check the labels")

@@ -208,4 +208,5 @@ def _flat(values: Any) -> Any:
     if values is None:
         return None
     array = np.asarray(common.host_array(values))
-    return array[:, 0] if array.ndim == 2 and hasattr(values, "columns") else array
+    one_column = array.ndim == 2 and array.shape[1] == 1
+    return array[:, 0] if one_column and hasattr(values, "columns") else array

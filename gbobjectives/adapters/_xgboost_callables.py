@@ -160,6 +160,11 @@ def sklearn_objective(loss: Any) -> XGBSklearnObjective:
     XGBSklearnObjective
         A picklable callable ``(y_true, y_pred, sample_weight=None) -> (gradient, hessian)``.
 
+    Notes
+    -----
+    The estimators start at their ``base_score``, 0.5 by default, and `XGBRegressor` predicts raw
+    scores: apply ``loss.predict`` to them, or use `train`. `XGBClassifier` predicts probabilities.
+
     Examples
     --------
     >>> import gbobjectives as gbo

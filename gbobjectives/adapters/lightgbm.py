@@ -104,7 +104,8 @@ def train(
         What to minimise.
     metric : Metric, Loss, str, optional
         What is logged and stopped on; the loss's own metric by default, none if `feval` is
-        given alone.
+        given alone. LightGBM stops on any metric that is logged, `feval` and those that params
+        name included, unless ``first_metric_only``.
     feval : callable or list, optional
         As for `lightgbm.train`: it sees raw scores.
     keep_training_booster : bool
@@ -124,7 +125,9 @@ def train(
     Notes
     -----
     An ``init_score`` of the user is kept: the best constant is found given those offsets, and
-    as always in LightGBM ``predict`` does not include the offsets themselves.
+    as always in LightGBM ``predict`` does not include the offsets themselves. Never give the
+    booster another objective by ``reset_parameter``: LightGBM crashes. Under any custom objective
+    ``boosting="dart"`` may draw one random number more in its first round.
 
     Examples
     --------
@@ -146,20 +149,29 @@ def train(
             "the link; continue training with init_model="
         )
     valid = [valid_sets] if isinstance(valid_sets, lightgbm.Dataset) else list(valid_sets or ())
+    if settings.get("boosting") == "dart" and any(data is train_set for data in valid):
+        raise ValueError(
+            f"{WHERE}: boosting='dart' with train_set among valid_sets is not possible: LightGBM "
+            "drops trees once more whenever it reads the training scores"
+        )
+    ours = common.train_metric(metric, own) if feval is None or metric is not None else None
     y, w, group = _labels_of(lightgbm, settings, train_set, "train_set")
     common.checked(own, "train_set", y, w, group)
+    common.check_metric(ours, "train_set", y, w, group)
     offset = _init_score_of(train_set, own)
     for i, data in enumerate(valid):
         if data is train_set:
             continue
         # A valid set that is not built yet is built on the training set's bins by LightGBM.
         where = f"valid_sets[{i}]"
-        common.checked(own, where, *_labels_of(lightgbm, settings, data, where, train_set))
+        fields = _labels_of(lightgbm, settings, data, where, train_set)
+        common.checked(own, where, *fields)
+        common.check_metric(ours, where, *fields)
         if (_init_score_of(data, own) is None) != (offset is None):
             raise ValueError(
                 f"{WHERE}: train_set and valid_sets[{i}] must both have an init_score or both none"
             )
-    intercept = common.finite_intercept(WHERE, own, y, w, offset)
+    intercept = common.finite_intercept(WHERE, own, y, w, offset, "init_score")
     start: tuple[float, ...] = tuple(intercept.tolist())
     if init_model is not None:
         if offset is not None:
@@ -167,22 +179,23 @@ def train(
         _check_continued(lightgbm, init_model, link_line, own)
         start = ()
 
-    ours = []
-    if feval is None or metric is not None:
-        resolved = common.train_metric(metric, own).resolved_at(y, intercept, w)
-        ours = [LGBMetric(resolved, offset=start)]
+    mine = [] if ours is None else [LGBMetric(ours.resolved_on(y, w), offset=start)]
     given = [] if feval is None else list(feval) if isinstance(feval, list | tuple) else [feval]
     theirs = [_with_intercept(function, start) for function in given]
-    booster = lightgbm.train(
-        settings | {"objective": LGBObjective(made, start)},
-        train_set,
-        num_boost_round,
-        valid_sets=valid_sets,
-        valid_names=valid_names,
-        feval=[*theirs, *ours],
-        init_model=init_model,
-        callbacks=[*(callbacks or ()), _keep_feature_draws()],
-    )
+    try:
+        booster = lightgbm.train(
+            settings | {"objective": LGBObjective(made, start)},
+            train_set,
+            num_boost_round,
+            valid_sets=valid or None,
+            valid_names=valid_names,
+            feval=[*theirs, *mine],
+            init_model=init_model,
+            callbacks=[*(callbacks or ()), _keep_feature_draws()],
+        )
+    finally:
+        if init_model is not None:
+            _forget_model(train_set, *valid)
     _fold(booster, start)
     _name_link(booster, link_line)
     return booster
@@ -271,9 +284,19 @@ def _init_score_of(data: Any, loss: Loss) -> Any:
     if score is None:
         return None
     array = np.asarray(score, dtype=np.float64)
-    if loss.n_outputs > 1 and array.ndim == 1:
+    if loss.n_outputs > 1 and array.ndim == 1 and array.size % loss.n_outputs == 0:
         return array.reshape(-1, loss.n_outputs, order="F")
     return array if loss.n_outputs > 1 else array.ravel()
+
+
+def _forget_model(*data_sets: Any) -> None:
+    """LightGBM writes the scores of init_model into the Datasets, as their init_score."""
+    for data in data_sets:
+        if is_built(data):
+            data.set_field("init_score", None)
+        data.init_score = None
+        if hasattr(data, "_predictor"):
+            data._predictor = None
 
 
 def _check_continued(lightgbm: Any, init_model: Any, link_line: str, loss: Loss) -> None:

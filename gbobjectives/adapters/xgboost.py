@@ -119,20 +119,31 @@ def train(
     settings = _settings(params, own)
     if not isinstance(dtrain, xgboost.DMatrix):
         raise TypeError(f"{WHERE}: dtrain must be an xgboost.DMatrix; got {type(dtrain).__name__}")
+    pairs = _pairs(xgboost, evals)
     y, w, group = fields_of(dtrain, own, "dtrain")
+    if y.ndim == 2:
+        raise ValueError(
+            f"{WHERE}: XGBoost takes no labels of shape {y.shape} with {settings['objective']!r}; "
+            "give one label a row"
+        )
     common.checked(own, "dtrain", y, w, group, dtrain.num_row())
     offset = _margin_of(dtrain, own)
-    for data, name in evals or ():
+    ours = common.train_metric(metric, own) if custom_metric is None or metric is not None else None
+    common.check_metric(ours, "dtrain", y, w, group)
+    for data, name in pairs:
         where = f"evals {name!r}"
-        common.checked(own, where, *fields_of(data, own, where), data.num_row())
+        fields = fields_of(data, own, where)
+        common.checked(own, where, *fields, data.num_row())
+        common.check_metric(ours, where, *fields)
         if data is not dtrain and (_margin_of(data, own) is None) != (offset is None):
             raise ValueError(
                 f"{WHERE}: dtrain and evals {name!r} must both have a base_margin or both have none"
             )
 
-    start = common.finite_intercept(WHERE, own, y, w, offset)
+    start = common.finite_intercept(WHERE, own, y, w, offset, "base_margin")
     if xgb_model is not None:
         _check_continued(xgboost, xgb_model, settings["objective"], own)
+        # The model has its own; another would shift all that it predicts.
         settings.pop("base_score", None)
     elif offset is not None:
         _check_offset(settings)
@@ -142,9 +153,8 @@ def train(
     elif "base_score" not in settings:
         settings["base_score"] = start.tolist() if own.n_outputs > 1 else _response(own, start)
 
-    ours = common.train_metric(metric, own) if custom_metric is None or metric is not None else None
     if ours is not None:
-        ours = _enlarged(ours.resolved_at(y, start, w), y, start, w)
+        ours = _enlarged(ours.resolved_on(y, w), y, start, w)
         if maximize is not None and maximize != ours.greater_is_better:
             raise ValueError(
                 f"{WHERE}: maximize={maximize} contradicts the metric {ours.name!r}, whose "
@@ -154,14 +164,14 @@ def train(
         settings,
         dtrain,
         num_boost_round,
-        evals=list(evals or ()),
+        evals=pairs,
         obj=XGBObjective(made),
         maximize=maximize,
         early_stopping_rounds=early_stopping_rounds if ours is None else None,
         evals_result=evals_result,
         verbose_eval=verbose_eval,
         xgb_model=xgb_model,
-        callbacks=_callbacks(xgboost, callbacks, ours, early_stopping_rounds, evals),
+        callbacks=_callbacks(xgboost, callbacks, ours, early_stopping_rounds, pairs),
         custom_metric=_both(custom_metric, ours),
     )
 
@@ -174,6 +184,20 @@ def _import() -> Any:
             'gbobjectives.xgb.train needs XGBoost: pip install "gbobjectives[xgboost]"'
         ) from error
     return xgboost
+
+
+def _pairs(xgboost: Any, evals: Any) -> list[tuple[Any, str]]:
+    """The validation sets as a list; a generator is read once."""
+    pairs = list(evals or ())
+    for pair in pairs:
+        if not (isinstance(pair, tuple | list) and len(pair) == 2):
+            raise TypeError(f"{WHERE}: evals must hold pairs (DMatrix, name); got {pair!r}")
+        if not isinstance(pair[0], xgboost.DMatrix):
+            raise TypeError(
+                f"{WHERE}: evals {pair[1]!r} must be an xgboost.DMatrix; got "
+                f"{type(pair[0]).__name__}"
+            )
+    return [(data, name) for data, name in pairs]
 
 
 def _settings(params: Any, loss: Loss) -> dict[str, Any]:
@@ -215,7 +239,9 @@ def _margin_of(dmatrix: Any, loss: Loss) -> Any:
     margin = common.host_array(dmatrix.get_base_margin())
     if margin.size == 0:
         return None
-    return margin if loss.n_outputs == 1 else margin.reshape(-1, loss.n_outputs)
+    if loss.n_outputs > 1 and margin.size == dmatrix.num_row() * loss.n_outputs:
+        return margin.reshape(-1, loss.n_outputs)
+    return margin
 
 
 def _check_offset(settings: Mapping[str, Any]) -> None:

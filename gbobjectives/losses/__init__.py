@@ -1,7 +1,7 @@
 """The catalogue: one file per family, one registry."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 from gbobjectives._validation import nearest_name
@@ -71,6 +71,8 @@ def get_loss(name: str | Mapping[str, Any] | Loss, **parameters: Any) -> Loss:
         return name
     if isinstance(name, Mapping):
         spec = dict(name)
+        if "loss" not in spec:
+            raise ValueError(f'get_loss: a spec names its loss under "loss"; got {dict(name)!r}')
         return get_loss(spec.pop("loss"), **spec, **parameters)
     if not isinstance(name, str):
         raise TypeError(f"get_loss: a name, a spec or a Loss is wanted; got {name!r}")
@@ -83,4 +85,7 @@ def get_loss(name: str | Mapping[str, Any] | Loss, **parameters: Any) -> Loss:
     for parameter in parameters:
         if parameter not in known:
             raise nearest_name(cls.__name__, "parameter", parameter, known)
+    for field in fields(cls):
+        if field.default is MISSING and field.name not in parameters:
+            raise ValueError(f"{cls.__name__}: the parameter {field.name} is required")
     return cls(**parameters)

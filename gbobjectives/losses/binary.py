@@ -227,7 +227,8 @@ class FocalLoss(MarginLoss):
     -log p >= q, the log-slope of abs(g) is at least -gamma p - (1+gamma) p / (1 + gamma p) >=
     -(1+gamma), and it is at most 1. ``auto``, max(h, abs(g)/2), is ``heuristic``: the exact
     curvature where it is large enough, which trains to a lower loss, and no step beyond 2; up to
-    0.08 % of random leaves rise. alpha = 0.25 with gamma = 2 is the setting of the paper.
+    0.08 % of random leaves rise for gamma up to 5, and
+    more beyond. alpha = 0.25 with gamma = 2 is the setting of the paper.
 
     References
     ----------

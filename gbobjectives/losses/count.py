@@ -41,7 +41,7 @@ class PoissonLoss(RowLoss):
 
     Beyond the largest finite number of the dtype e^f saturates. Exposure enters as an offset:
     its logarithm as base_margin or init_score. Closed-form intercept: the log of the weighted
-    mean (for labels that are all 0, within 15 of 0).
+    mean; -15 for labels that are all 0.
 
     Raises
     ------
@@ -105,5 +105,4 @@ class PoissonLoss(RowLoss):
         # The offset's own mean is taken relative to its maximum, which exp cannot overflow.
         top = batch.f.max()
         ratio = weighted_mean(batch, batch.y) / weighted_mean(batch, np.exp(batch.f - top))
-        with np.errstate(divide="ignore"):
-            return float(np.clip(np.log(ratio), -MAX_SCORE, np.inf) - top)
+        return float((np.log(ratio) if ratio > 0 else -MAX_SCORE) - top)

@@ -9,6 +9,7 @@ import numpy as np
 
 from gbobjectives._batch import Batch, Groups, Piece
 from gbobjectives._numerics import Array
+from gbobjectives.curvature import Rule, absolute_kernel
 from gbobjectives.losses.base import Loss
 from gbobjectives.parallel import map_blocks
 
@@ -20,8 +21,11 @@ class RowLoss(Loss):
     """A loss of one row at a time.
 
     A subclass supplies ``_value(y, f)``, ``_gradient(y, f)`` and ``_hessian(y, f)``, unweighted
-    and element-wise, and its ``rules``.
+    and element-wise, and its ``rules``; without them ``auto`` is abs(h), of which nothing is
+    known: ``heuristic``.
     """
+
+    rules = {"auto": Rule(absolute_kernel, "heuristic", "abs(h)")}
 
     @abstractmethod
     def _value(self, y: Array, f: Array) -> Array: ...

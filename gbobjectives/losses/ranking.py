@@ -67,6 +67,17 @@ class MarginRankingLoss(GroupLoss):
         m = check.real_parameter("MarginRankingLoss", "margin", self.margin, check.POSITIVE)
         object.__setattr__(self, "margin", m)
 
+    @staticmethod
+    def _relative(w: Array, groups: Groups) -> tuple[Array, Array]:
+        """Weights relative to the largest of the group, and that largest, in each row.
+
+        The sums below run through all groups of a block: those of a light group would be lost
+        beside a heavy one. Derivatives per unit of weight scale as one over the weights.
+        """
+        top = np.maximum.reduceat(w, groups.starts).astype(np.float64)
+        heaviest = groups.spread(np.where(top > 0, top, 1))
+        return w / heaviest, heaviest
+
     def _pair_weight(self, y: Array, w: Array, groups: Groups) -> Array:
         """Weight of all pairs of each row's group; 1 where there are none."""
         worse, _ = _pair_sums(y, np.zeros_like(y), w, groups, np.inf)
@@ -78,22 +89,25 @@ class MarginRankingLoss(GroupLoss):
         dtype, f = f.dtype, f.astype(np.float64)
         median = np.lexsort((f, groups.ids))[groups.starts + groups.sizes // 2]
         f = f - groups.spread(f[median])
+        w, _ = self._relative(w, groups)
         worse, better = _pair_sums(y, f, w, groups, self.margin)
         total = groups.sum(w * (worse * (self.margin - f) + better * f))
         return np.maximum(total / self._pair_weight(y, w, groups), 0).astype(dtype)
 
     def _gradient(self, y: Array, f: Array, w: Array, groups: Groups) -> Array:
+        w, heaviest = self._relative(w, groups)
         worse, better = _pair_sums(y, f, w, groups, self.margin)
-        return (better - worse) / groups.spread(self._pair_weight(y, w, groups))
+        scale = groups.spread(self._pair_weight(y, w, groups)) * heaviest
+        return np.asarray((better - worse) / scale, dtype=f.dtype)
 
     def _hessian(self, y: Array, f: Array, w: Array, groups: Groups) -> Array:
         return np.zeros_like(f)
 
     def _safe(self, y: Array, f: Array, w: Array, groups: Groups) -> Array:
+        w, heaviest = self._relative(w, groups)
         near = sum(_pair_sums(y, f, w, groups, 2 * self.margin))
-        scale = groups.spread(self._pair_weight(y, w, groups)) * self.margin
-        h: Array = 2 * near / scale
-        return h
+        scale = groups.spread(self._pair_weight(y, w, groups)) * heaviest * self.margin
+        return np.asarray(2 * near / scale, dtype=f.dtype)
 
     rules = {
         name: Rule(lambda loss, *block: loss._safe(*block), "heuristic", "2 (pairs nearby) / m")
@@ -106,6 +120,8 @@ class MarginRankingLoss(GroupLoss):
 
 def _pair_sums(y: Array, f: Array, w: Array, groups: Groups, margin: float) -> tuple[Array, Array]:
     """Weight of each row's active partners: those it should beat, and those that should beat it.
+
+    In float64, whatever the dtype of the scores.
 
     A pair y_i > y_j is active where f_i - f_j < margin. Ranks of labels are compared bit by
     bit: two ranks differ first at one bit, so that each pair is counted at exactly one level,
@@ -139,4 +155,4 @@ def _pair_sums(y: Array, f: Array, w: Array, groups: Groups, margin: float) -> t
         # An upper row beats too little every lower row that follows it.
         worse[i] += np.where(upper[i], np.repeat(end_low, sizes) - after_low, 0)
         better[i] += np.where(upper[i], 0, before_up - np.repeat(start_up, sizes))
-    return worse.astype(f.dtype), better.astype(f.dtype)
+    return worse, better

@@ -20,6 +20,7 @@ from gbobjectives._numerics import (
     median_from_bins,
 )
 from gbobjectives.curvature import Rule
+from gbobjectives.links import Interval
 from gbobjectives.losses._intercept import (
     solve_intercept,
     weighted_mean,
@@ -37,6 +38,9 @@ SIGMA_OVER_MEAN = 1.2533141373155003
 # delta never falls below this share of what the labels alone give, so that a model that fits
 # most rows exactly does not end with a loss of no width.
 DELTA_FLOOR = 0.25
+
+# Widths of which r / delta and delta rho stay inside float32 for residuals of ordinary size.
+WIDTHS = Interval(1e-30, 1e30)
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ class ResidualLoss(RowLoss):
 
     def __post_init__(self) -> None:
         if not isinstance(self.delta, str):
-            delta = check.real_parameter(type(self).__name__, "delta", self.delta, check.POSITIVE)
+            delta = check.real_parameter(type(self).__name__, "delta", self.delta, WIDTHS)
             object.__setattr__(self, "delta", delta)
         elif self.delta != "auto":
             raise ValueError(
@@ -202,7 +206,7 @@ class ResidualLoss(RowLoss):
             return self
         delta = max(self.auto_delta.of(batch), DELTA_FLOOR * statistics)
         # Constant labels fitted exactly: any width will do.
-        return replace(self, delta=delta if delta > 0 else 1.0)
+        return replace(self, delta=min(delta, WIDTHS.high) if delta >= WIDTHS.low else 1.0)
 
     def _intercept(self, batch: Batch, has_offset: bool) -> Any:
         x = batch.y.astype(np.float64) - batch.f
