@@ -15,7 +15,7 @@ import numpy as np
 from gbobjectives.links import Link
 from gbobjectives.losses import get_loss
 from gbobjectives.losses.base import Loss
-from gbobjectives.objective import Objective, _fingerprint
+from gbobjectives.objective import Objective, label_fingerprint
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class Metric:
             return loss
         zeros = np.zeros(np.shape(y_true)[0] if np.ndim(y_true) else 0)
         batch = loss._batch(y_true, zeros, sample_weight, None)
-        key = _fingerprint(batch)
+        key = label_fingerprint(batch)
         if key not in self._label_cache:
             constant = zeros + loss.intercept(y_true, sample_weight)[0]
             self._label_cache[key] = loss.resolve(y_true, constant, sample_weight)

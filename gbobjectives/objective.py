@@ -133,7 +133,7 @@ class Objective:
     def _resolved(self, batch: Batch) -> Loss:
         if self.loss.resolved:
             return self.loss
-        key = _fingerprint(batch)
+        key = label_fingerprint(batch)
         if key not in self._label_cache:
             self._label_cache.clear()
             self._label_cache[key] = self.loss._label_statistics(batch)
@@ -192,7 +192,7 @@ def _saturated(values: Array) -> Array:
     return np.clip(values, -FLOAT32_LIMIT, FLOAT32_LIMIT)
 
 
-def _fingerprint(batch: Batch) -> tuple[float, ...]:
+def label_fingerprint(batch: Batch) -> tuple[float, ...]:
     """Sums that tell data sets apart: label statistics are symmetric functions of the rows."""
     y, w = batch.y, batch.w
     # An overflow of the products leaves the other sums to tell by.

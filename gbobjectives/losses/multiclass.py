@@ -46,6 +46,7 @@ class CrossEntropyLoss(RowLoss):
       ``multi:softprob`` does up to 3.4.
     - ``friedman``, K/(K-1) p(1-p), is LightGBM's ``multiclass``.
 
+    XGBoost and LightGBM carry integer labels only; soft labels are for use without them.
     Closed-form intercept: the logs of the weighted class shares, centred, a class without rows
     at 15 below the mean of the others.
 
