@@ -40,7 +40,8 @@ class DiceLoss(CoupledLoss):
     rho M - N does not (Dinkelbach); that is the sum over rows of (rho - 2y) p, a row loss whose
     gradient keeps its sign and has a log-slope 1 - 2p in [-1, 1]. So ``safe`` and ``auto``,
     h = abs(g), are ``descent``: every leaf, and all leaves of a tree at once, stop short of the
-    minimum of that sum. The exact diagonal is negative for half of the rows.
+    minimum of that sum. Over several groups whose rows share leaves it is tested, not proved. The
+    exact diagonal is negative for half of the rows.
 
     The best constant is infinite (call every row positive), where there is no gradient; the
     intercept is the logit of the weighted mean label instead.
