@@ -287,8 +287,8 @@ def test_the_cache_tells_weights_apart():
 def test_histograms_add_up():
     rng = np.random.default_rng(4)
     y = rng.normal(size=100_000)
-    whole = gbo.HuberLoss().auto_delta.of(Batch(y, np.zeros_like(y)))
-    shuffled = gbo.HuberLoss().auto_delta.of(Batch(rng.permutation(y), np.zeros_like(y)))
+    whole = gbo.HuberLoss().auto_delta.of(Batch(y, np.zeros_like(y)), 1.0)
+    shuffled = gbo.HuberLoss().auto_delta.of(Batch(rng.permutation(y), np.zeros_like(y)), 1.0)
     assert whole == pytest.approx(shuffled, rel=1e-12)
 
 

@@ -6,6 +6,7 @@ residuals, as for squared error.
 """
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self
 
@@ -50,9 +51,11 @@ class AutoDelta:
     size: Literal["mad", "root"]
     factor: float
 
-    def of(self, batch: Batch) -> float:
+    def of(self, batch: Batch, unit: float) -> float:
         """Delta for the residuals of the batch."""
-        return self.factor * (_mad(batch) if self.size == "mad" else _root_mean(batch))
+        if self.size == "mad":
+            return self.factor * _mad(batch, unit)
+        return self.factor * _mean_of(np.sqrt, batch) ** 2
 
 
 def _sizes(batch: Batch, piece: Piece) -> tuple[Array, Array | None]:
@@ -61,37 +64,37 @@ def _sizes(batch: Batch, piece: Piece) -> tuple[Array, Array | None]:
     return np.abs(f - y), None if batch.w is None else batch.weights(piece.rows)
 
 
-def _sum(values: Array, w: Array | None) -> float:
-    return float((values if w is None else w * values).sum(dtype=np.float64))
-
-
-def _mad(batch: Batch) -> float:
-    """Normal-consistent weighted median of abs(r), from an additive histogram.
-
-    Where at least half of the residuals are 0 the mean takes over.
-    """
-
-    def block(piece: Piece) -> tuple[Array, float]:
-        r, w = _sizes(batch, piece)
-        counts = np.bincount(log_magnitude_bins(r), weights=w, minlength=N_MAGNITUDE_BINS)
-        return counts, _sum(r, w)
-
-    parts = map_blocks(block, batch.row_pieces(), batch.n_rows)
-    counts = sum((part[0] for part in parts[1:]), parts[0][0])
-    median, mean = median_from_bins(counts), sum(part[1] for part in parts) / counts.sum()
-    # A median this far below the mean lies in the bin of the zeros.
-    return SIGMA_OVER_MEDIAN * median if median > 1e-6 * mean else SIGMA_OVER_MEAN * mean
-
-
-def _root_mean(batch: Batch) -> float:
-    """Square of the weighted mean of sqrt(abs(r))."""
+def _mean_of(function: Callable[[Array], Array], batch: Batch) -> float:
+    """Weighted mean of a function of abs(r)."""
 
     def block(piece: Piece) -> tuple[float, float]:
         r, w = _sizes(batch, piece)
-        return _sum(np.sqrt(r), w), len(r) if w is None else _sum(w, None)
+        values = function(r)
+        if w is None:
+            return float(values.sum(dtype=np.float64)), float(len(r))
+        return float((w * values).sum(dtype=np.float64)), float(w.sum(dtype=np.float64))
 
     total, weight = np.sum(map_blocks(block, batch.row_pieces(), batch.n_rows), axis=0)
-    return float((total / weight) ** 2)
+    return float(total / weight)
+
+
+def _mad(batch: Batch, unit: float) -> float:
+    """Normal-consistent weighted median of abs(r), from an additive histogram of abs(r) / unit.
+
+    The unit scales with the labels, so that the bins, 0.8 % wide, do so too. Where at least
+    half of the residuals are 0 the mean takes over.
+    """
+
+    def block(piece: Piece) -> Array:
+        r, w = _sizes(batch, piece)
+        return np.bincount(log_magnitude_bins(r / unit), weights=w, minlength=N_MAGNITUDE_BINS)
+
+    parts = map_blocks(block, batch.row_pieces(), batch.n_rows)
+    median = median_from_bins(sum(parts[1:], parts[0]))
+    # A median this far below the unit lies in the bin of the zeros.
+    if median > 1e-6:
+        return SIGMA_OVER_MEDIAN * median * unit
+    return SIGMA_OVER_MEAN * _mean_of(np.abs, batch)
 
 
 @dataclass(frozen=True)
@@ -192,19 +195,22 @@ class ResidualLoss(RowLoss):
         """Whether delta is a number."""
         return self.delta != "auto"
 
-    def _label_statistics(self, batch: Batch) -> float:
-        """Delta at the weighted median of the labels; a pure function of the labels."""
+    def _label_statistics(self, batch: Batch) -> tuple[float, float]:
+        """Mean distance of the labels from their weighted median, and delta there."""
         if self.resolved:
-            return 0.0
+            return 1.0, 0.0
         y = batch.y.astype(batch.f.dtype)
-        labels = Batch(y, np.zeros_like(batch.f), batch.w)
-        median = weighted_quantile(labels, 0.5)
-        return self.auto_delta.of(Batch(y, np.full_like(batch.f, median), batch.w))
+        median = weighted_quantile(Batch(y, np.zeros_like(batch.f), batch.w), 0.5)
+        at_median = Batch(y, np.full_like(batch.f, median), batch.w)
+        unit = _mean_of(np.abs, at_median)
+        unit = unit if WIDTHS.includes(unit) else 1.0
+        return unit, self.auto_delta.of(at_median, unit)
 
-    def _resolve(self, batch: Batch, statistics: float) -> Self:
+    def _resolve(self, batch: Batch, statistics: tuple[float, float]) -> Self:
         if self.resolved:
             return self
-        delta = max(self.auto_delta.of(batch), DELTA_FLOOR * statistics)
+        unit, at_median = statistics
+        delta = max(self.auto_delta.of(batch, unit), DELTA_FLOOR * at_median)
         # Constant labels fitted exactly: any width will do.
         return replace(self, delta=min(delta, WIDTHS.high) if delta >= WIDTHS.low else 1.0)
 
