@@ -245,6 +245,7 @@ class FocalLoss(MarginLoss):
     alpha: float | None = None
 
     aliases: ClassVar[tuple[str, ...]] = ("focal_loss",)
+    estimates: ClassVar[str] = "probability, drawn to 1/2"
     formula: ClassVar[str] = "-alpha_t (1 - p_t)^gamma log p_t"
     source: ClassVar[str] = "arXiv:1708.02002"
     convex: ClassVar[bool] = False
