@@ -3,7 +3,7 @@
 Mean absolute error to the noiseless function on test rows, over that of a constant (the
 median), with the target in units of 1, 1e3 and 1e6: our Huber and log-cosh losses beside the
 libraries' nearest built-ins. Run from the root of a checkout:
-``python benchmarks/scale.py [--rows N] [--rounds N]``.
+``python benchmarks/scale.py [--rows N] [--rounds N] [--scales S ...]``.
 """
 
 import argparse
@@ -15,8 +15,6 @@ import numpy as np
 import xgboost
 
 import gbobjectives as gbo
-
-SCALES = (1.0, 1e3, 1e6)
 
 
 def friedman(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -60,6 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--scales", type=float, nargs="+", default=[1.0, 1e3, 1e6])
     options = parser.parse_args(argv)
     rng = np.random.default_rng(0)
     x, signal = friedman(options.rows, rng)
@@ -67,10 +66,10 @@ def main(argv: list[str] | None = None) -> int:
     x_test, y_test = friedman(options.rows, rng)
     constant = np.abs(y_test - np.median(y)).mean()
     print(f"xgboost {xgboost.__version__}, lightgbm {lightgbm.__version__}; MAE / constant's")
-    print(f"{'':38}" + "".join(f"{scale:>12g}" for scale in SCALES))
+    print(f"{'':38}" + "".join(f"{scale:>12g}" for scale in options.scales))
     for name, objective, fit in CASES:
         ratios = []
-        for scale in SCALES:
+        for scale in options.scales:
             predict = fit(objective, x, y * scale, options.rounds)
             ratios.append(np.abs(predict(x_test) / scale - y_test).mean() / constant)
         print(f"{name:38}" + "".join(f"{ratio:12.3f}" for ratio in ratios))

@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from gbobjectives._batch import Batch
 from gbobjectives._numerics import Array
 from gbobjectives.losses.base import Loss
 from gbobjectives.metrics import Metric, as_metric
-from gbobjectives.objective import Objective, as_objective
+from gbobjectives.objective import as_objective
 
 
 def host_array(array: Any) -> Any:
@@ -17,26 +16,23 @@ def host_array(array: Any) -> Any:
     return array.get() if type(array).__module__.startswith("cupy") else array
 
 
-def checked(loss: Loss, where: str, y: Any, w: Any, group: Any, n_rows: int | None = None) -> Batch:
+def check_data(
+    loss: Loss, where: str, y: Any, w: Any, group: Any, n_rows: int | None = None
+) -> None:
     """Labels, weights and groups of one data set, checked before any tree is grown."""
     try:
         n = int(np.shape(y)[0]) if n_rows is None else n_rows
         zeros = np.zeros(n if loss.n_outputs == 1 else (n, loss.n_outputs), dtype=np.float32)
-        return loss._batch(y, zeros, w, group)
+        loss._batch(y, zeros, w, group)
     except (ValueError, TypeError) as error:
         raise type(error)(f"{where}: {error}") from error
-
-
-def plain_objective(loss: Any, where: str) -> Objective:
-    """An `Objective`; the error for anything else names the function that was called."""
-    return as_objective(loss, where)
 
 
 def metric_of(
     where: str, metric: Any, loss: Any, greater_is_better: bool | None, name: str
 ) -> Metric:
     """A `Metric` of what the user gave; a function gets the link of the loss."""
-    link_of = None if loss is None else plain_objective(loss, where).loss
+    link_of = None if loss is None else as_objective(loss, where).loss
     if isinstance(metric, Metric):
         return as_metric(metric, link_of)
     return as_metric(metric, link_of, greater_is_better=greater_is_better, name=name)
@@ -71,7 +67,7 @@ def check_metric(metric: Metric | None, where: str, y: Any, w: Any, group: Any) 
         return
     metric.check(w is not None)
     if isinstance(metric.of, Loss):
-        checked(metric.of, f"{where}, metric", y, w, group)
+        check_data(metric.of, f"{where}, metric", y, w, group)
 
 
 def finite_intercept(where: str, loss: Loss, y: Any, w: Any, offset: Any, name: str) -> Array:

@@ -7,7 +7,7 @@ import numpy as np
 
 from gbobjectives.adapters import _common as common
 from gbobjectives.metrics import Metric
-from gbobjectives.objective import Objective
+from gbobjectives.objective import Objective, as_objective
 
 
 def shifted(raw_prediction: Any, offset: tuple[float, ...]) -> Any:
@@ -96,7 +96,7 @@ def objective(loss: Any) -> LGBObjective:
     >>> gbo.lgb.objective(gbo.HuberLoss(delta=1.0)).objective.loss
     HuberLoss(delta=1.0)
     """
-    return LGBObjective(common.plain_objective(loss, "lgb.objective"))
+    return LGBObjective(as_objective(loss, "lgb.objective"))
 
 
 def metric(
@@ -161,7 +161,7 @@ def sklearn_objective(loss: Any) -> LGBSklearnObjective:
     >>> gbo.lgb.sklearn_objective("log_cosh").objective.loss.name
     'log_cosh'
     """
-    return LGBSklearnObjective(common.plain_objective(loss, "lgb.sklearn_objective"))
+    return LGBSklearnObjective(as_objective(loss, "lgb.sklearn_objective"))
 
 
 def sklearn_metric(

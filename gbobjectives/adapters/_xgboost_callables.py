@@ -9,7 +9,7 @@ import numpy as np
 from gbobjectives.adapters import _common as common
 from gbobjectives.losses.kinds import GroupLoss, RowLoss
 from gbobjectives.metrics import Metric
-from gbobjectives.objective import Objective
+from gbobjectives.objective import Objective, as_objective
 
 # Metric names that XGBoost's early stopping takes for scores to maximise.
 MAXIMISED_PREFIXES = ("auc", "pre", "map", "ndcg")
@@ -102,7 +102,7 @@ def objective(loss: Any) -> XGBObjective:
     >>> gbo.xgb.objective(gbo.HuberLoss(delta=1.0)).objective.loss
     HuberLoss(delta=1.0)
     """
-    return XGBObjective(common.plain_objective(loss, "xgb.objective"))
+    return XGBObjective(as_objective(loss, "xgb.objective"))
 
 
 def metric(
@@ -171,7 +171,7 @@ def sklearn_objective(loss: Any) -> XGBSklearnObjective:
     >>> gbo.xgb.sklearn_objective("log_cosh").objective.loss.name
     'log_cosh'
     """
-    made = common.plain_objective(loss, "xgb.sklearn_objective")
+    made = as_objective(loss, "xgb.sklearn_objective")
     if isinstance(made.loss, GroupLoss):
         raise ValueError(
             f"xgb.sklearn_objective: {type(made.loss).__name__} needs groups, and XGBRanker "

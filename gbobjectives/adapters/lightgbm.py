@@ -26,6 +26,7 @@ from gbobjectives.adapters._lightgbm_callables import (
     sklearn_objective,
 )
 from gbobjectives.losses.base import Loss
+from gbobjectives.objective import as_objective
 
 __all__ = ["metric", "objective", "sklearn_metric", "sklearn_objective", "train"]
 
@@ -140,7 +141,7 @@ def train(
     array([1., 2.])
     """
     lightgbm = _import()
-    made = common.plain_objective(loss, WHERE)
+    made = as_objective(loss, WHERE)
     own = made.loss
     settings, link_line = _settings(params, own)
     if keep_training_booster:
@@ -156,7 +157,7 @@ def train(
         )
     ours = common.train_metric(metric, own) if feval is None or metric is not None else None
     y, w, group = _labels_of(lightgbm, settings, train_set, "train_set")
-    common.checked(own, "train_set", y, w, group)
+    common.check_data(own, "train_set", y, w, group)
     common.check_metric(ours, "train_set", y, w, group)
     offset = _init_score_of(train_set, own)
     for i, data in enumerate(valid):
@@ -165,7 +166,7 @@ def train(
         # A valid set that is not built yet is built on the training set's bins by LightGBM.
         where = f"valid_sets[{i}]"
         fields = _labels_of(lightgbm, settings, data, where, train_set)
-        common.checked(own, where, *fields)
+        common.check_data(own, where, *fields)
         common.check_metric(ours, where, *fields)
         if (_init_score_of(data, own) is None) != (offset is None):
             raise ValueError(

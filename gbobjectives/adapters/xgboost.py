@@ -25,6 +25,7 @@ from gbobjectives.adapters._xgboost_callables import (
 )
 from gbobjectives.losses.base import Loss
 from gbobjectives.metrics import Metric
+from gbobjectives.objective import as_objective
 
 __all__ = ["metric", "objective", "sklearn_metric", "sklearn_objective", "train"]
 
@@ -114,7 +115,7 @@ def train(
     array([1., 2.], dtype=float32)
     """
     xgboost = _import()
-    made = common.plain_objective(loss, WHERE)
+    made = as_objective(loss, WHERE)
     own = made.loss
     settings = _settings(params, own)
     if not isinstance(dtrain, xgboost.DMatrix):
@@ -126,14 +127,14 @@ def train(
             f"{WHERE}: XGBoost takes no labels of shape {y.shape} with {settings['objective']!r}; "
             "give one label a row"
         )
-    common.checked(own, "dtrain", y, w, group, dtrain.num_row())
+    common.check_data(own, "dtrain", y, w, group, dtrain.num_row())
     offset = _margin_of(dtrain, own)
     ours = common.train_metric(metric, own) if custom_metric is None or metric is not None else None
     common.check_metric(ours, "dtrain", y, w, group)
     for data, name in pairs:
         where = f"evals {name!r}"
         fields = fields_of(data, own, where)
-        common.checked(own, where, *fields, data.num_row())
+        common.check_data(own, where, *fields, data.num_row())
         common.check_metric(ours, where, *fields)
         if data is not dtrain and (_margin_of(data, own) is None) != (offset is None):
             raise ValueError(
@@ -141,6 +142,14 @@ def train(
             )
 
     start = common.finite_intercept(WHERE, own, y, w, offset, "base_margin")
+    if ours is not None:
+        ours = _enlarged(ours.resolved_on(y, w), y, start, w)
+        if maximize is not None and maximize != ours.greater_is_better:
+            raise ValueError(
+                f"{WHERE}: maximize={maximize} contradicts the metric {ours.name!r}, whose "
+                f"greater_is_better is {ours.greater_is_better}"
+            )
+    stopping = _callbacks(xgboost, callbacks, ours, early_stopping_rounds, pairs)
     if xgb_model is not None:
         _check_continued(xgboost, xgb_model, settings["objective"], own)
         # The model has its own; another would shift all that it predicts.
@@ -153,13 +162,6 @@ def train(
     elif "base_score" not in settings:
         settings["base_score"] = start.tolist() if own.n_outputs > 1 else _response(own, start)
 
-    if ours is not None:
-        ours = _enlarged(ours.resolved_on(y, w), y, start, w)
-        if maximize is not None and maximize != ours.greater_is_better:
-            raise ValueError(
-                f"{WHERE}: maximize={maximize} contradicts the metric {ours.name!r}, whose "
-                f"greater_is_better is {ours.greater_is_better}"
-            )
     return xgboost.train(
         settings,
         dtrain,
@@ -171,7 +173,7 @@ def train(
         evals_result=evals_result,
         verbose_eval=verbose_eval,
         xgb_model=xgb_model,
-        callbacks=_callbacks(xgboost, callbacks, ours, early_stopping_rounds, pairs),
+        callbacks=stopping,
         custom_metric=_both(custom_metric, ours),
     )
 
