@@ -9,7 +9,7 @@ call, or train a model that predicts the response by itself.
 
 >>> import gbobjectives as gbo
 >>> gbo.get_loss("log_cosh")
-LogCoshLoss(delta='auto')
+LogCoshLoss()
 """
 
 from importlib.metadata import PackageNotFoundError, version
@@ -21,16 +21,25 @@ from gbobjectives.links import Interval as Interval
 from gbobjectives.links import Link as Link
 from gbobjectives.losses import get_loss as get_loss
 from gbobjectives.losses import list_losses as list_losses
+from gbobjectives.losses.amount import *
+from gbobjectives.losses.asymmetric import *
 from gbobjectives.losses.base import Loss as Loss
 from gbobjectives.losses.binary import *
+from gbobjectives.losses.binary_variants import *
+from gbobjectives.losses.composition import *
 from gbobjectives.losses.count import *
 from gbobjectives.losses.coupled import *
+from gbobjectives.losses.hinge import *
 from gbobjectives.losses.kinds import *
 from gbobjectives.losses.multiclass import *
+from gbobjectives.losses.multiclass_variants import *
 from gbobjectives.losses.quantile import *
 from gbobjectives.losses.ranking import *
+from gbobjectives.losses.redescending import *
+from gbobjectives.losses.relative import *
 from gbobjectives.losses.residual import *
 from gbobjectives.losses.robust import *
+from gbobjectives.losses.several import *
 from gbobjectives.metrics import Metric as Metric
 from gbobjectives.objective import Objective as Objective
 

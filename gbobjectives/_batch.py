@@ -35,14 +35,42 @@ class Groups:
         return per_group[self.ids]
 
 
+class Targets:
+    """Labels that stay with a loss; equal if their numbers are."""
+
+    def __init__(self, values: Array) -> None:
+        self.values = np.array(values)
+        self.values.setflags(write=False)
+
+    def rows(self, numbers: Array) -> Array:
+        """Labels of those rows."""
+        return self.values[numbers]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Targets) and np.array_equal(self.values, other.values)
+
+    def __hash__(self) -> int:
+        return hash((self.values.shape, self.values.astype(np.float64).tobytes()))
+
+    def __repr__(self) -> str:
+        return f"<targets of shape {self.values.shape}>"
+
+
 @dataclass(frozen=True)
 class Batch:
-    """Labels, raw predictions, weights and groups of the same rows."""
+    """Labels, raw predictions, weights and groups of the same rows.
+
+    An ignored row has weight 0, and a label that only stands in for its own.
+    """
 
     y: Array
     f: Array
     w: Array | None = None
     groups: Groups | None = None
+    ignored: Array | None = None
 
     @property
     def n_rows(self) -> int:

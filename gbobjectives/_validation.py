@@ -17,16 +17,33 @@ from gbobjectives.links import Interval
 POSITIVE = Interval(0.0, np.inf, False, False)
 NON_NEGATIVE = Interval(0.0, np.inf, True, False)
 UNIT_INTERVAL = Interval(0.0, 1.0)
+HALF_OPEN_UNIT_INTERVAL = Interval(0.0, 1.0, True, False)
 OPEN_UNIT_INTERVAL = Interval(0.0, 1.0, False, False)
 
 
-def real_parameter(owner: str, name: str, value: Any, allowed: Interval) -> float:
-    """The parameter as a float, or an error that names the range."""
+# Labels are float32 in XGBoost and LightGBM, which tells integers apart up to here.
+MAX_ROW_NUMBER = 2**24
+
+
+def real_parameter(owner: str, name: str, value: Any, allowed: Interval | None) -> float:
+    """The parameter as a float, or an error that names the range; None allows NaN as well."""
     if isinstance(value, Real | np.number) and not isinstance(value, bool):
         number = float(value)
-        if allowed.includes(number):
+        if allowed is None or allowed.includes(number):
             return number
-    raise ValueError(f"{owner}: {name} must be a number in {allowed}; got {value!r}")
+    where = "" if allowed is None else f" in {allowed}"
+    raise ValueError(f"{owner}: {name} must be a number{where}; got {value!r}")
+
+
+def real_parameters(
+    owner: str, name: str, values: Any, n: int | None, allowed: Interval
+) -> tuple[float, ...]:
+    """A sequence of n numbers as a tuple; n is free where it is None."""
+    if isinstance(values, str | bytes) or np.ndim(values) != 1 or len(values) == 0:
+        raise ValueError(f"{owner}: {name} must be a sequence of numbers; got {values!r}")
+    if n is not None and len(values) != n:
+        raise ValueError(f"{owner}: {name} must hold {n} numbers; got {len(values)}: {values!r}")
+    return tuple(real_parameter(owner, f"{name}[{i}]", x, allowed) for i, x in enumerate(values))
 
 
 def count_parameter(owner: str, name: str, value: Any, low: int) -> int:
@@ -124,6 +141,43 @@ def class_label_array(owner: str, y_true: Any, n: int | None, n_classes: int) ->
     return y
 
 
+def label_matrix(owner: str, y_true: Any, n: int | None, columns: int, domain: Interval) -> Array:
+    """Labels of shape (n, columns), inside the domain."""
+    y = _real_array(owner, "y_true", y_true)
+    if y.ndim != 2 or y.shape[1] != columns:
+        raise ValueError(f"{owner}: y_true must have shape (n, {columns}); got {y.shape}")
+    _require_rows(owner, "y_true", y, n)
+    require_in_domain(owner, y, domain)
+    return y
+
+
+def row_numbers(owner: str, y_true: Any, n: int, n_targets: int) -> Array:
+    """Row numbers of bound targets, as integers."""
+    if n_targets > MAX_ROW_NUMBER:
+        raise ValueError(
+            f"{owner}: bound targets must have at most {MAX_ROW_NUMBER} rows, beyond which a "
+            f"float32 label is no exact row number; got {n_targets}"
+        )
+    y = label_array(owner, y_true, n, Interval(0, n_targets - 1))
+    if (y != np.floor(y)).any():
+        raise ValueError(
+            f"{owner}: y_true must hold row numbers of the bound targets, 0 to {n_targets - 1}; "
+            f"{_first_bad(y, y != np.floor(y))}"
+        )
+    return y.astype(np.intp)
+
+
+def without_ignored(owner: str, y_true: Any, ignored_label: float) -> tuple[Array, Array | None]:
+    """Labels with a valid one in place of each ignored one, and which were ignored (or None)."""
+    y = _real_array(owner, "y_true", y_true)
+    ignored = np.isnan(y) if np.isnan(ignored_label) else y == ignored_label
+    if y.ndim != 1 or not ignored.any():
+        return y, None
+    if ignored.all():
+        raise ValueError(f"{owner}: every label is the ignored one, {ignored_label:g}")
+    return np.where(ignored, y[~ignored][0], y), ignored
+
+
 def _require_rows(owner: str, what: str, array: Array, n: int | None) -> None:
     if array.shape[0] == 0:
         raise ValueError(f"{owner}: {what} must not be empty; got shape {array.shape}")
@@ -151,7 +205,7 @@ def weight_array(owner: str, sample_weight: Any, n: int) -> Array | None:
         bad = ~NON_NEGATIVE.includes(w)
         raise ValueError(f"{owner}: sample_weight must lie in {NON_NEGATIVE}; {_first_bad(w, bad)}")
     if w.max() == 0:
-        raise ValueError(f"{owner}: sample_weight must not be zero in every row")
+        raise ValueError(f"{owner}: sample_weight must not be zero in every row that counts")
     return w
 
 

@@ -154,11 +154,12 @@ class Metric:
         """The loss at the intercept of these labels: one fixed function per data set."""
         if loss.resolved:
             return loss
-        zeros = np.zeros(np.shape(y_true)[0] if np.ndim(y_true) else 0)
+        n = np.shape(y_true)[0] if np.ndim(y_true) else 0
+        zeros = np.zeros(n if loss.n_outputs == 1 else (n, loss.n_outputs))
         batch = loss._batch(y_true, zeros, sample_weight, None)
         key = label_fingerprint(batch)
         if key not in self._label_cache:
-            constant = zeros + loss.intercept(y_true, sample_weight)[0]
+            constant = zeros + loss.intercept(y_true, sample_weight)
             self._label_cache[key] = loss.resolve(y_true, constant, sample_weight)
         resolved: Loss = self._label_cache[key]
         return resolved

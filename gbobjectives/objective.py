@@ -115,7 +115,7 @@ class Objective:
         if normalise or rule.relative_floor > 0:
             mean = self._fill(loss, rule, batch, g, h, weigh=False)
             # Exact Hessians may all be 0, or negative on the whole: there is no unit in them.
-            unit = mean if mean > 0 else 1.0
+            unit = np.where(mean > 0, mean, 1.0)
             scale = unit if normalise else self._number()
             self._finish(loss, batch, g, h, floor=rule.relative_floor * mean, scale=scale)
         else:
@@ -139,12 +139,12 @@ class Objective:
             self._label_cache[key] = self.loss._label_statistics(batch)
         return self.loss._resolve(batch, self._label_cache[key])
 
-    def _fill(self, loss: Loss, rule: Rule, batch: Batch, g: Array, h: Array, weigh: bool) -> float:
-        """One pass of the kernels into g and h; the weighted mean of the curvature."""
+    def _fill(self, loss: Loss, rule: Rule, batch: Batch, g: Array, h: Array, weigh: bool) -> Array:
+        """One pass of the kernels into g and h; the weighted mean curvature of each output."""
         scale = self._number()
         positive = rule.guarantee != "none"
 
-        def block(piece: Piece, arguments: tuple[Any, ...]) -> tuple[float, float]:
+        def block(piece: Piece, arguments: tuple[Any, ...]) -> tuple[Any, float]:
             first, second = loss._gradient_curvature(rule, *arguments)
             for what, values in (("gradient", first), ("curvature", second)):
                 if not (np.isfinite(values.min()) and np.isfinite(values.max())):
@@ -163,17 +163,16 @@ class Objective:
             if weigh:
                 return 0.0, 1.0
             if batch.w is None:
-                return float(second.sum(dtype=np.float64)), float(second.size)
+                return second.sum(axis=0, dtype=np.float64), float(len(second))
             w = batch.weights(piece.rows)
-            weighted = float((w * second.T).sum(dtype=np.float64))
-            return weighted, float(w.sum(dtype=np.float64)) * loss.n_outputs
+            weighted = (w * second.T).sum(axis=-1, dtype=np.float64)
+            return weighted, float(w.sum(dtype=np.float64))
 
-        total, weight = np.sum(loss._map(batch, block, self.n_threads), axis=0)
-        return float(total / weight)
+        totals, weights = zip(*loss._map(batch, block, self.n_threads), strict=True)
+        mean: Array = np.sum(totals, axis=0) / sum(weights)
+        return mean
 
-    def _finish(
-        self, loss: Loss, batch: Batch, g: Array, h: Array, floor: float, scale: float
-    ) -> None:
+    def _finish(self, loss: Loss, batch: Batch, g: Array, h: Array, floor: Any, scale: Any) -> None:
         """Floor, then weight and scale, in place."""
 
         def block(piece: Piece, arguments: tuple[Any, ...]) -> None:
@@ -197,7 +196,11 @@ def label_fingerprint(batch: Batch) -> tuple[float, ...]:
     y, w = batch.y, batch.w
     # An overflow of the products leaves the other sums to tell by.
     with np.errstate(over="ignore", invalid="ignore"):
-        sums = [batch.n_rows, y.sum(dtype=np.float64), y.min(), y.max(), np.dot(y, y)]
+        sums = [batch.n_rows, y.sum(dtype=np.float64), y.min(), y.max(), np.vdot(y, y)]
+        if y.ndim == 2:
+            # Rows may all sum to 1; their columns tell them apart.
+            y = y @ np.arange(1.0, y.shape[1] + 1)
+            sums += [np.vdot(y, y)]
         if w is not None:
             sums += [w.sum(dtype=np.float64), w.max(), np.dot(w, w), np.dot(w, y)]
     return tuple(float(x) for x in sums)

@@ -106,7 +106,9 @@ def plot_loss(
 
 
 def _with_numbers(loss: RowLoss) -> RowLoss:
-    automatic = {f.name: 1.0 for f in fields(loss) if getattr(loss, f.name) == "auto"}
+    automatic: dict[str, Any] = {
+        f.name: 1.0 for f in fields(loss) if getattr(loss, f.name) == "auto"
+    }
     return replace(loss, **automatic)
 
 

@@ -195,7 +195,7 @@ CASES = [
     (
         lambda: gbo.get_loss("focal", gama=1),
         ValueError,
-        "FocalLoss: unknown parameter 'gama' (did you mean 'gamma'?); known: alpha, gamma",
+        "FocalLoss: unknown parameter 'gama' (did you mean 'gamma'?); known: alpha, class_weight",
     ),
     (lambda: gbo.get_loss(3), TypeError, "get_loss: a name, a spec or a Loss is wanted; got 3"),
     (

@@ -6,18 +6,46 @@ from typing import Any
 
 from gbobjectives._validation import nearest_name
 from gbobjectives.losses import (
+    amount,
+    asymmetric,
     binary,
+    binary_variants,
+    composition,
     count,
     coupled,
+    hinge,
     multiclass,
+    multiclass_variants,
     quantile,
     ranking,
+    redescending,
+    relative,
     residual,
     robust,
+    several,
 )
-from gbobjectives.losses.base import Loss, snake_case
+from gbobjectives.losses._declaration import snake_case
+from gbobjectives.losses.base import Loss
 
-FAMILIES = (residual, robust, quantile, count, binary, multiclass, coupled, ranking)
+FAMILIES = (
+    residual,
+    robust,
+    redescending,
+    quantile,
+    asymmetric,
+    relative,
+    count,
+    amount,
+    binary,
+    hinge,
+    binary_variants,
+    multiclass,
+    multiclass_variants,
+    several,
+    coupled,
+    ranking,
+    composition,
+)
 
 #: Every loss of the catalogue by its name. A class enters by its family's ``__all__``.
 LOSSES: dict[str, type[Loss]] = {
@@ -88,4 +116,13 @@ def get_loss(name: str | Mapping[str, Any] | Loss, **parameters: Any) -> Loss:
     for field in fields(cls):
         if field.default is MISSING and field.name not in parameters:
             raise ValueError(f"{cls.__name__}: the parameter {field.name} is required")
-    return cls(**parameters)
+    targets = parameters.pop("targets", None)
+    made = cls(**{name: _loss_of_spec(value) for name, value in parameters.items()})
+    return made if targets is None else made.bind(targets)
+
+
+def _loss_of_spec(value: Any) -> Any:
+    """Losses inside the spec of a loss."""
+    if isinstance(value, Mapping) and "loss" in value:
+        return get_loss(value)
+    return [_loss_of_spec(x) for x in value] if isinstance(value, list) else value

@@ -7,8 +7,9 @@ minimum of a soft row, their sum does not, and the proof of `no_overshoot` needs
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from numbers import Real
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -18,21 +19,36 @@ from gbobjectives._numerics import Array, expit, log1pexp
 from gbobjectives.curvature import EXACT, Rule
 from gbobjectives.links import LOGIT, Interval, Link
 from gbobjectives.losses._intercept import log_odds, solve_intercept, weights_of
-from gbobjectives.losses.kinds import RowLoss
+from gbobjectives.losses.classes import ClassLoss, class_weights
 
 __all__ = ["FocalLoss", "LogLoss", "MarginLoss"]
 
+# Between these a balanced alpha is held, so that no class loses all its weight.
+ALPHAS = (1e-6, 1 - 1e-6)
+
 
 @dataclass(frozen=True)
-class MarginLoss(RowLoss):
+class MarginLoss(ClassLoss):
     r"""Base of binary losses :math:`\varphi(z)` of the margin, z = f for y = 1, -f for y = 0.
 
     A subclass supplies ``_phi(z)``, decreasing; ``_phi_derivatives(z)``, its first and second
-    derivative; ``_class_weights()``, of positives and negatives; and ``_slope_bound()``, kappa,
-    a bound of ``|d log|phi'| / dz|``. Then ``safe``, kappa times the sum of the pulls, is
-    ``no_overshoot`` (see `gbobjectives.curvature`), and ``auto`` is max(h, pulls/2): the exact
-    curvature where it is trusted, and no step beyond 2.
+    derivative; and ``_slope_bound()``, kappa, how fast a pull may fade:
+    ``d log|phi'| / dz >= -kappa``. Then ``safe``, kappa times the sum of the pulls, is
+    ``no_overshoot`` (see `gbobjectives.curvature`: up pulls fade and down pulls grow no faster
+    than exp(kappa t) on the way up, and the reverse on the way down), and ``auto`` is
+    max(h, pulls/2): the exact curvature where it is trusted, and no step beyond 2.
+
+    Parameters
+    ----------
+    pos_weight : float
+        Weight of positives, on top of their class weight.
+    class_weight : mapping, sequence of (negative, positive), "balanced" or None
+        Weight of each class; ``"balanced"`` is n / (2 n_class), from the training labels.
+    label_smoothing : float
+        In [0, 1): y becomes y (1 - s) + s/2.
     """
+
+    pos_weight: float = field(default=1.0, kw_only=True)
 
     task: ClassVar[str] = "binary"
     estimates: ClassVar[str] = "probability"
@@ -48,9 +64,23 @@ class MarginLoss(RowLoss):
     @abstractmethod
     def _slope_bound(self) -> float: ...
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        weight = check.real_parameter(
+            type(self).__name__, "pos_weight", self.pos_weight, check.POSITIVE
+        )
+        object.__setattr__(self, "pos_weight", weight)
+
+    def _n_classes(self) -> int:
+        return 2
+
+    def _shares(self, y: Array) -> Array:
+        return np.stack([1 - y, y], axis=-1)
+
     def _class_weights(self) -> tuple[float, float]:
         """Weights of positives and of negatives."""
-        return 1.0, 1.0
+        negative, positive = self.class_weight or (1.0, 1.0)
+        return positive * self.pos_weight, negative
 
     def _mixture(self, y: Array, f: Array, function: Callable[[Array], Any]) -> Any:
         """Positive and negative part of a row: (weight, function(z), sign of z) of each.
@@ -58,6 +88,7 @@ class MarginLoss(RowLoss):
         Hard labels have one part only, and cost one evaluation.
         """
         positive, negative = self._class_weights()
+        y = self._smoothed(y)
         if np.all((y == 0) | (y == 1)):
             sign = 2 * y - 1
             weight = positive * y + negative * (1 - y)
@@ -104,13 +135,18 @@ class MarginLoss(RowLoss):
     }
 
     def _intercept(self, batch: Batch, has_offset: bool) -> Any:
+        if not self.resolved:
+            return self._resolved_on(batch)._intercept(batch, has_offset)
         if has_offset:
             return solve_intercept(self, batch)
         # Without an offset only the total weight of each class matters: two rows stand for all.
-        w = weights_of(batch)
-        y = batch.y.astype(np.float64)
-        totals = np.array([np.sum(w * (1 - y)), np.sum(w * y)])
+        totals = self._totals(batch)
         return solve_intercept(self, Batch(np.array([0.0, 1.0]), np.zeros(2), totals))
+
+    def _totals(self, batch: Batch) -> Array:
+        """Total weight of negatives and of positives, as given."""
+        totals: Array = weights_of(batch) @ self._shares(batch.y.astype(np.float64))
+        return totals
 
 
 @dataclass(frozen=True)
@@ -127,6 +163,8 @@ class LogLoss(MarginLoss):
         Weight of positives; more than 1 favours recall.
     label_smoothing : float
         In [0, 1): y becomes y (1 - s) + s/2.
+    class_weight : mapping, sequence of (negative, positive), "balanced" or None
+        Weight of each class; ``"balanced"`` is n / (2 n_class), from the training labels.
 
     Raises
     ------
@@ -164,21 +202,6 @@ class LogLoss(MarginLoss):
     source: ClassVar[str] = "doi:10.1214/aos/1016218223"
     metric_name: ClassVar[str] = "log_loss"
 
-    def __post_init__(self) -> None:
-        weight = check.real_parameter("LogLoss", "pos_weight", self.pos_weight, check.POSITIVE)
-        smooth = check.real_parameter(
-            "LogLoss", "label_smoothing", self.label_smoothing, Interval(0, 1, True, False)
-        )
-        object.__setattr__(self, "pos_weight", weight)
-        object.__setattr__(self, "label_smoothing", smooth)
-
-    def _class_weights(self) -> tuple[float, float]:
-        return self.pos_weight, 1.0
-
-    def _mixture(self, y: Array, f: Array, function: Callable[[Array], Any]) -> Any:
-        s = self.label_smoothing
-        return super()._mixture(y if s == 0 else y * (1 - s) + s / 2, f, function)
-
     def _phi(self, z: Array) -> Array:
         return log1pexp(-z)
 
@@ -193,12 +216,12 @@ class LogLoss(MarginLoss):
     rules = {"fisher": EXACT, "gauss_newton": EXACT}
 
     def _intercept(self, batch: Batch, has_offset: bool) -> Any:
-        if has_offset:
-            return solve_intercept(self, batch)
-        s = self.label_smoothing
-        y = batch.y.astype(np.float64) * (1 - s) + s / 2
-        w = weights_of(batch)
-        return log_odds(self.pos_weight * np.sum(w * y), np.sum(w * (1 - y)))
+        if has_offset or not self.resolved:
+            return super()._intercept(batch, has_offset)
+        negative, positive = self._totals(batch).tolist()
+        share = self._smoothed(positive / (positive + negative))
+        up, down = self._class_weights()
+        return log_odds(up * float(share), down * float(1 - share))
 
 
 @dataclass(frozen=True)
@@ -213,8 +236,9 @@ class FocalLoss(MarginLoss):
     ----------
     gamma : float
         At least 0; 0 is (weighted) log loss, more mutes easy rows more.
-    alpha : float or None
+    alpha : float, "balanced", sequence of (negative, positive) or None
         In (0, 1): weight of positives, 1 - alpha of negatives; None weighs both 1.
+        ``"balanced"`` is the share of negatives in the training labels.
 
     Raises
     ------
@@ -242,7 +266,7 @@ class FocalLoss(MarginLoss):
     """
 
     gamma: float = 2.0
-    alpha: float | None = None
+    alpha: Any = None
 
     aliases: ClassVar[tuple[str, ...]] = ("focal_loss",)
     estimates: ClassVar[str] = "probability, drawn to 1/2"
@@ -251,14 +275,34 @@ class FocalLoss(MarginLoss):
     convex: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         gamma = check.real_parameter("FocalLoss", "gamma", self.gamma, check.NON_NEGATIVE)
         object.__setattr__(self, "gamma", gamma)
-        if self.alpha is not None:
+        if isinstance(self.alpha, Real):
             alpha = check.real_parameter("FocalLoss", "alpha", self.alpha, check.OPEN_UNIT_INTERVAL)
-            object.__setattr__(self, "alpha", alpha)
+        else:
+            alpha = class_weights("FocalLoss", "alpha", self.alpha, 2)
+        object.__setattr__(self, "alpha", alpha)
+
+    @property
+    def resolved(self) -> bool:
+        """Whether alpha and the class weights are numbers."""
+        return super().resolved and not isinstance(self.alpha, str)
+
+    def _resolve(self, batch: Batch, statistics: Any) -> Self:
+        loss = super()._resolve(batch, statistics)
+        if not isinstance(self.alpha, str):
+            return loss
+        # Labels of one class alone: any weight of the other will do.
+        share = statistics[0] / statistics.sum()
+        return replace(loss, alpha=float(np.clip(share, *ALPHAS)))
 
     def _class_weights(self) -> tuple[float, float]:
-        return (1.0, 1.0) if self.alpha is None else (self.alpha, 1 - self.alpha)
+        positive, negative = super()._class_weights()
+        if self.alpha is None:
+            return positive, negative
+        a, b = (1 - self.alpha, self.alpha) if isinstance(self.alpha, float) else self.alpha
+        return positive * b, negative * a
 
     def _modulation(self, q: Array) -> Array:
         """q^gamma; a power costs more than all the rest, and the usual gammas need none."""

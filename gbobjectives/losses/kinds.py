@@ -43,7 +43,10 @@ class RowLoss(Loss):
         return batch.rows(piece.rows)
 
     def _own_weights(self, batch: Batch, piece: Piece) -> Array | None:
-        return None
+        if batch.ignored is None:
+            return None
+        live = (~batch.ignored[piece.rows]).astype(batch.f.dtype)
+        return live if self.n_outputs == 1 else live[:, None]
 
     def _total_weights(
         self, batch: Batch, piece: Piece, arguments: tuple[Any, ...]

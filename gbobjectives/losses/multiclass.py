@@ -11,13 +11,69 @@ from gbobjectives._numerics import Array, logsumexp, softmax
 from gbobjectives.curvature import EXACT, Rule
 from gbobjectives.links import SOFTMAX, Interval, Link
 from gbobjectives.losses._intercept import MAX_SCORE, solve_intercept, weights_of
-from gbobjectives.losses.kinds import RowLoss
+from gbobjectives.losses.classes import ClassLoss
 
-__all__ = ["CrossEntropyLoss"]
+__all__ = ["CrossEntropyLoss", "SoftmaxLoss"]
 
 
 @dataclass(frozen=True)
-class CrossEntropyLoss(RowLoss):
+class SoftmaxLoss(ClassLoss):
+    """Base of losses of one class out of K.
+
+    Labels are integers 0 to K-1 of shape (n,), or soft labels of shape (n, K) whose rows sum
+    to 1; kernels see ``_target(y, dtype)``, shape (n, K): shares, smoothed and weighted.
+
+    Parameters
+    ----------
+    n_classes : int
+        K, at least 2.
+    class_weight : mapping, sequence of K numbers, "balanced" or None
+        Weight of each class; ``"balanced"`` is n / (K n_class), from the training labels.
+    label_smoothing : float
+        In [0, 1): the share t of a class becomes t (1 - s) + s/K.
+    """
+
+    n_classes: int
+
+    task: ClassVar[str] = "multiclass"
+    estimates: ClassVar[str] = "class probabilities"
+    y_domain: ClassVar[Interval] = Interval(0.0, np.inf, True, False)
+    link: ClassVar[Link] = SOFTMAX
+
+    def __post_init__(self) -> None:
+        k = check.count_parameter(type(self).__name__, "n_classes", self.n_classes, 2)
+        object.__setattr__(self, "n_classes", k)
+        super().__post_init__()
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of classes."""
+        return self.n_classes
+
+    def _n_classes(self) -> int:
+        return self.n_classes
+
+    def _labels(self, y_true: Any, n: int | None) -> Array:
+        return check.class_label_array(type(self).__name__, y_true, n, self.n_classes)
+
+    def _shares(self, y: Array) -> Array:
+        return self._one_hot(y, np.float64)
+
+    def _one_hot(self, y: Array, dtype: Any) -> Array:
+        if y.ndim == 2:
+            return y.astype(dtype, copy=False)
+        t = np.zeros((len(y), self.n_classes), dtype=dtype)
+        t[np.arange(len(y)), y.astype(np.intp)] = 1
+        return t
+
+    def _target(self, y: Array, dtype: Any) -> Array:
+        """Shares of the classes, smoothed and weighted."""
+        t = self._smoothed(self._one_hot(y, dtype))
+        return t if self.class_weight is None else t * np.asarray(self.class_weight, dtype=dtype)
+
+
+@dataclass(frozen=True)
+class CrossEntropyLoss(SoftmaxLoss):
     r"""Cross-entropy, :math:`\log\sum_k e^{f_k} - f_y`: multinomial logistic regression.
 
     Estimates the class probabilities. Domain: integer labels 0 to K-1 of shape (n,), or soft
@@ -29,8 +85,12 @@ class CrossEntropyLoss(RowLoss):
     ----------
     n_classes : int
         K, at least 2.
+    class_weight : mapping, sequence of K numbers, "balanced" or None
+        Weight of each class; ``"balanced"`` is n / (K n_class), from the training labels.
     label_smoothing : float
         In [0, 1): t becomes t (1 - s) + s/K.
+    ignore_index : float, optional
+        A label whose rows are left out.
 
     Raises
     ------
@@ -46,7 +106,7 @@ class CrossEntropyLoss(RowLoss):
       ``multi:softprob`` does up to 3.4.
     - ``friedman``, K/(K-1) p(1-p), is LightGBM's ``multiclass``.
 
-    XGBoost and LightGBM carry integer labels only; soft labels are for use without them.
+    XGBoost and LightGBM carry integer labels; soft ones are bound to the rows: see `bind`.
     Closed-form intercept: the logs of the weighted class shares, centred, a class without rows
     at 15 below the mean of the others.
 
@@ -65,81 +125,46 @@ class CrossEntropyLoss(RowLoss):
     array([[ 0.333,  0.333, -0.667]])
     """
 
-    n_classes: int
-    label_smoothing: float = 0.0
-
     aliases: ClassVar[tuple[str, ...]] = (
         "categorical_crossentropy",
         "sparse_categorical_crossentropy",
         "nll",
         "softmax",
     )
-    task: ClassVar[str] = "multiclass"
-    estimates: ClassVar[str] = "class probabilities"
     formula: ClassVar[str] = "logsumexp(f) - f_y"
     parity: ClassVar[str] = "multi:softprob (gershgorin), multiclass (friedman)"
     source: ClassVar[str] = "doi:10.1214/aos/1016218223"
-    y_domain: ClassVar[Interval] = Interval(0.0, np.inf, True, False)
-    link: ClassVar[Link] = SOFTMAX
-
-    def __post_init__(self) -> None:
-        k = check.count_parameter("CrossEntropyLoss", "n_classes", self.n_classes, 2)
-        s = check.real_parameter(
-            "CrossEntropyLoss",
-            "label_smoothing",
-            self.label_smoothing,
-            Interval(0, 1, True, False),
-        )
-        object.__setattr__(self, "n_classes", k)
-        object.__setattr__(self, "label_smoothing", s)
-
-    @property
-    def n_outputs(self) -> int:
-        """Number of classes."""
-        return self.n_classes
-
-    def _labels(self, y_true: Any, n: int | None) -> Array:
-        return check.class_label_array("CrossEntropyLoss", y_true, n, self.n_classes)
-
-    def _target(self, y: Array, dtype: Any) -> Array:
-        """One-hot or soft label, smoothed."""
-        if y.ndim == 1:
-            t = np.zeros((len(y), self.n_classes), dtype=dtype)
-            t[np.arange(len(y)), y.astype(np.intp)] = 1
-        else:
-            t = y.astype(dtype, copy=False)
-        s = self.label_smoothing
-        return t if s == 0 else t * (1 - s) + s / self.n_classes
 
     def _value(self, y: Array, f: Array) -> Array:
         # The score is centred first: t * f of a common shift of 1e30 would cancel all the rest.
         f = f - f.max(axis=1, keepdims=True)
-        value: Array = logsumexp(f) - (self._target(y, f.dtype) * f).sum(axis=1)
+        t = self._target(y, f.dtype)
+        value: Array = logsumexp(f) * t.sum(axis=1) - (t * f).sum(axis=1)
         return value
 
-    def _gradient(self, y: Array, f: Array) -> Array:
-        p, q = _softmax_and_complement(f)
+    def _both_pulls(self, y: Array, f: Array) -> tuple[Array, Array]:
+        """Pulls down and up: p times the shares of the other classes, and (1 - p) t."""
+        p, q = softmax_and_complement(f)
         t = self._target(y, f.dtype)
-        # naive p - t cancels to 0 where p rounds to 1
-        gradient: Array = p * (1 - t) - q * t
-        return gradient
+        # naive p sum(t) - t cancels to 0 where p rounds to 1
+        return p * (t.sum(axis=1, keepdims=True) - t), q * t
+
+    def _gradient(self, y: Array, f: Array) -> Array:
+        down, up = self._both_pulls(y, f)
+        return down - up
 
     def _hessian(self, y: Array, f: Array) -> Array:
-        p, q = _softmax_and_complement(f)
-        return p * q
+        p, q = softmax_and_complement(f)
+        total: Array = self._target(y, f.dtype).sum(axis=1, keepdims=True)
+        return p * q * total
 
     def _pulls(self, y: Array, f: Array) -> Array:
-        p, q = _softmax_and_complement(f)
-        t = self._target(y, f.dtype)
-        result: Array = p * (1 - t) + q * t
-        return result
+        down, up = self._both_pulls(y, f)
+        return down + up
 
     def _gradient_curvature(self, rule: Rule, *arguments: Any) -> tuple[Array, Array]:
         if rule.guarantee == "no_overshoot":
-            y, f = arguments
-            p, q = _softmax_and_complement(f)
-            t = self._target(y, f.dtype)
-            down, up = p * (1 - t), q * t
+            down, up = self._both_pulls(*arguments)
             return down - up, down + up
         return super()._gradient_curvature(rule, *arguments)
 
@@ -157,16 +182,19 @@ class CrossEntropyLoss(RowLoss):
     }
 
     def _intercept(self, batch: Batch, has_offset: bool) -> Any:
+        if not self.resolved:
+            return self._resolved_on(batch)._intercept(batch, has_offset)
         if has_offset:
             return solve_intercept(self, batch)
         share = np.average(self._target(batch.y, np.float64), axis=0, weights=weights_of(batch))
+        share = share / share.sum()
         seen = share > 0
         score = np.full(self.n_classes, -MAX_SCORE)
         score[seen] = np.log(share[seen]) - np.log(share[seen]).mean()
         return score
 
 
-def _softmax_and_complement(f: Array) -> tuple[Array, Array]:
+def softmax_and_complement(f: Array) -> tuple[Array, Array]:
     """P and 1 - p; where p rounds to 1 its complement is the sum of the others."""
     p = softmax(f)
     q = 1 - p

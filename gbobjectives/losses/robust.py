@@ -61,7 +61,7 @@ class HuberLoss(ResidualLoss):
     def _weight(self, u: Array) -> Array:
         return 1 / np.maximum(np.abs(u), 1)
 
-    def kinks(self, y_true: Array) -> tuple[Array, ...]:
+    def kinks(self, y_true: Array, raw_prediction: Array) -> tuple[Array, ...]:
         """Raw predictions at which the gradient is not differentiable."""
         return (y_true - self._width, y_true + self._width)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from gbobjectives._numerics import Array
 from gbobjectives.curvature import TINY
-from gbobjectives.testing.samples import EXTREMES, MAGNITUDES, SMALL, Case, is_residual
+from gbobjectives.testing.samples import EXTREMES, MAGNITUDES, SMALL, Case, around, is_residual
 
 Problems = Iterator[str]
 Function = Callable[..., Array]
@@ -100,10 +100,10 @@ def _compare(
     for n in (200, 7):
         y, f = case.rows(rng, n, far)
         claimed, natural = derivative(y, f), natural_of(y, f)
-        near = np.abs(f - y) if is_residual(case.loss) and f.shape == y.shape else 0.0
-        reach = np.maximum(case.scale, near)
+        near = np.abs(f - around(y, case.loss)) if is_residual(case.loss) else np.zeros_like(f)
         for output in range(1 if f.ndim == 1 else min(f.shape[1], 4)):
             column = (slice(None), output) if f.ndim == 2 else (slice(None),)
+            reach = np.maximum(case.scale, near[column])
             error = np.full(n, np.inf)
             allowed, seen = np.zeros(n), np.zeros(n)
             for step in STEPS:
@@ -119,8 +119,9 @@ def _compare(
                 error = np.where(better, now, error)
                 allowed, seen = np.where(better, limit, allowed), np.where(better, quotient, seen)
             smooth = np.ones(n, dtype=bool)
-            for kink in case.loss.kinks(y):
-                smooth &= np.abs(f[column] - kink) > 4 * STEPS[0] * reach
+            for kink in case.loss.kinks(y, f):
+                # A step of -2h to 2h, h of a power of 2 below the reach.
+                smooth &= np.abs((f - kink)[column]) > 4 * STEPS[0] * reach
             error = np.where(smooth, error, 0.0)
             yield from worst(what, error, allowed, y, f, claimed[column], seen)
 
@@ -157,7 +158,10 @@ def _compare_hessian(case: Case, output: int, far: bool) -> Problems:
     quotient, rounding = _differences(
         case, lambda y, f: loss.gradient(y, f)[:, output], y, f, output, h
     )
-    claimed = loss.hessian(y, f)[:, output]
+    claimed = loss.hessian(y, f)[:, output].copy()
+    for kink in loss.kinks(y, f):
+        at_kink = np.abs((f - kink)[:, output]) <= 4 * h
+        claimed[at_kink] = quotient[at_kink]
     allowed = 1e-7 * np.abs(claimed) + 1e-9 * case.natural(y, f)[:, output] + rounding
     error = np.abs(quotient - claimed)
     what = "hessian against differences of gradient"
@@ -230,9 +234,10 @@ def single_precision(case: Case) -> Problems:
             natural = np.maximum(natural, np.abs(g).max() / case.scale)
         values = loss.value(y, wide, group=group)
         natural_value = np.abs(values) + min(1.0, case.scale**2)
-        if is_residual(loss) and wide.shape == y.shape:
+        if is_residual(loss):
             # A value may be a difference, as that of a quantile is.
-            natural_value += natural * (wide - y) ** 2
+            squares = natural * (wide - around(y, loss)) ** 2
+            natural_value += squares.reshape(len(values), -1).sum(axis=1)
         kernels: list[tuple[str, Function, Array]] = [
             ("value", loss.value, natural_value),
             ("gradient", loss.gradient, pull),

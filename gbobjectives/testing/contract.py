@@ -14,7 +14,7 @@ from gbobjectives.losses import LOSSES, get_loss
 from gbobjectives.objective import Objective
 from gbobjectives.parallel import MIN_PARALLEL_ENTRIES
 from gbobjectives.testing.checks import Problems
-from gbobjectives.testing.samples import Case, Generator
+from gbobjectives.testing.samples import Case, Generator, has_classes
 
 SCALES: tuple[Literal["auto"] | None, ...] = (None, "auto")
 
@@ -222,11 +222,15 @@ def bad_input(case: Case) -> Problems:
     floats = y.astype(float)
     flat, w = y.ndim == 1, np.ones(5)
     outside: list[float] = []
-    if flat and loss.link.name == "softmax":
-        outside = [-1.0, float(loss.n_outputs), 0.5]
+    if loss.targets is not None:
+        outside = [-1.0, float(len(loss.targets)), 0.5]
+    elif flat and has_classes(loss):
+        outside = [-1.0, float(loss.n_classes), 0.5]  # type: ignore[attr-defined]
     elif flat:
         ends = (loss.y_domain.low - 1, loss.y_domain.high + 1)
         outside = [x for x in ends if np.isfinite(x)]
+    if loss.ignore_index is not None:
+        outside = [x for x in outside if x != loss.ignore_index]
     calls: dict[str, Callable[[], Any]] = {
         "labels of a wrong length": lambda: loss.value(y[:-1], f),
         "no rows": lambda: loss.value(y[:0], f[:0]),

@@ -7,7 +7,7 @@ import numpy as np
 from gbobjectives._numerics import Array
 from gbobjectives.losses.base import Loss
 from gbobjectives.losses.kinds import RowLoss
-from gbobjectives.testing.samples import Generator, draw_labels, is_residual, score_scale
+from gbobjectives.testing.samples import Generator, around, draw_labels, is_residual, score_scale
 
 MAX_LEAF_ROWS = 50
 
@@ -171,8 +171,7 @@ def _leaf_rows(
     shift = (rng.normal(size=per_output).T * rng.choice([0.0, 1.0, 5.0], n)).T[leaf]
     score = np.where(column(heavy), wide, noise)
     if is_residual(loss):
-        centre = y if y.shape == shape else y.reshape(rows, -1)
-        return y, centre + column(spread) * (score + shift)
+        return y, around(y, loss) + column(spread) * (score + shift)
     score = column(spread) * score + shift
     if loss.link.name == "log":
         score = score + np.where(rng.random(rows) < 0.5, np.log(y + 0.5), 0.0)

@@ -28,7 +28,18 @@ def score_scale(loss: Loss) -> float:
 
 def is_residual(loss: Loss) -> bool:
     """Whether a row's raw prediction is compared with its label."""
-    return isinstance(loss, RowLoss) and loss.link.name == "identity"
+    return isinstance(loss, RowLoss) and loss.link.name == "identity" and not has_classes(loss)
+
+
+def has_classes(loss: Loss) -> bool:
+    """Whether labels are integers 0 to K-1."""
+    return hasattr(loss, "n_classes")
+
+
+def around(labels: Array, loss: Loss) -> Array:
+    """Labels in the shape in which scores are compared with them."""
+    several = labels.ndim == 1 and loss.n_outputs > 1
+    return np.repeat(labels[:, None], loss.n_outputs, axis=1) if several else labels
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,7 @@ class Case:
     def edge_labels(self) -> Array:
         """Labels at the ends of the domain, large ones, and a few ordinary ones."""
         drawn = draw_labels(self.loss, self.rng(), 4, self.labels)
-        if drawn.ndim > 1 or self.loss.link.name == "softmax":
+        if drawn.ndim > 1 or has_classes(self.loss) or self.loss.targets is not None:
             return drawn
         domain = self.loss.y_domain
         ends = [domain.low, domain.high, -1e3 * self.scale, 1e3 * self.scale]
@@ -128,8 +139,16 @@ def draw_labels(
     """Labels from the loss's domain, or from the labels given."""
     if labels is not None:
         return labels[rng.integers(0, len(labels), n)]
-    if loss.link.name == "softmax":
-        return rng.integers(0, loss.n_outputs, n)
+    if loss.targets is not None:
+        return rng.integers(0, len(loss.targets), n)
+    if has_classes(loss):
+        return rng.integers(0, loss.n_classes, n)  # type: ignore[attr-defined]
+    if loss.n_labels > 1:
+        return _draw_flat(loss, rng, n * loss.n_labels, soft).reshape(n, loss.n_labels)
+    return _draw_flat(loss, rng, n, soft)
+
+
+def _draw_flat(loss: Loss, rng: Generator, n: int, soft: float) -> Array:
     domain = loss.y_domain
     if np.isfinite(domain.low) and np.isfinite(domain.high):
         inside = domain.low + (domain.high - domain.low) * rng.uniform(0.01, 0.99, n)
@@ -151,7 +170,7 @@ def draw_scores(loss: Loss, rng: Generator, y: Array, far: bool = False) -> Arra
     """Raw predictions for the labels: near them, or badly wrong."""
     shape = (len(y),) if loss.n_outputs == 1 else (len(y), loss.n_outputs)
     if is_residual(loss):
-        centre = y if y.shape == shape else y.reshape(len(y), -1)
+        centre = around(y, loss)
         size = 10.0 ** rng.uniform(0, 6, shape) if far else 3.0
         f: Array = centre + score_scale(loss) * size * rng.normal(size=shape)
         return f

@@ -6,7 +6,6 @@ next to 1, twice differentiated.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import mpmath
@@ -15,127 +14,47 @@ from mpmath import mp, mpf
 
 import gbobjectives as gbo
 from gbobjectives.testing.samples import draw_labels
+from tests.instances import (
+    amounts,
+    asymmetric,
+    binary,
+    binary_variants,
+    composed,
+    coupled,
+    hinge,
+    multiclass,
+    multiclass_variants,
+    quantile,
+    regression,
+    relative,
+    robust,
+    several,
+)
+from tests.instances.instance import Instance as Instance
+from tests.instances.instance import labels as labels
 
 DIGITS = 200
 
-
-@dataclass(frozen=True)
-class Instance:
-    loss: gbo.Loss
-    value: Callable[..., Any]
-
-    @property
-    def id(self) -> str:
-        return repr(self.loss).replace("Loss(", "(")
-
-    @property
-    def by_rows(self) -> bool:
-        return isinstance(self.loss, gbo.RowLoss)
-
-    def resolved(self) -> gbo.Loss:
-        """The loss with numbers: for "auto", those of a fixed sample."""
-        y = labels(self, np.random.default_rng(7), 200)
-        f = np.zeros(200 if self.loss.n_outputs == 1 else (200, self.loss.n_outputs))
-        return self.loss.resolve(y, f)
-
-
-def squared(loss, y, f):
-    return (f - y) ** 2 / 2
-
-
-def huber(loss, y, f):
-    r, delta = abs(f - y), mpf(loss.delta)
-    return r**2 / 2 if r <= delta else delta * r - delta**2 / 2
-
-
-def log_cosh(loss, y, f):
-    delta = mpf(loss.delta)
-    return delta**2 * mp.log(mp.cosh((f - y) / delta))
-
-
-def root(loss, y, f):
-    delta = mpf(loss.delta)
-    return delta**2 * (mp.sqrt(1 + ((f - y) / delta) ** 2) - 1)
-
-
-def quantile(loss, y, f):
-    delta, q = mpf(loss.delta), mpf(loss.quantile)
-    u = (f - y) / delta
-    return delta**2 * (mp.log(mp.cosh(u)) + (1 - 2 * q) * u)
-
-
-def poisson(loss, y, f):
-    return mp.exp(f) - y * f
-
-
-def log_loss(loss, y, f):
-    s, p = mpf(loss.label_smoothing), 1 / (1 + mp.exp(-f))
-    y = y * (1 - s) + s / 2
-    return -mpf(loss.pos_weight) * y * mp.log(p) - (1 - y) * mp.log(1 - p)
-
-
-def focal(loss, y, f):
-    p, gamma = 1 / (1 + mp.exp(-f)), mpf(loss.gamma)
-    a, b = (1, 1) if loss.alpha is None else (mpf(loss.alpha), 1 - mpf(loss.alpha))
-    return -a * y * (1 - p) ** gamma * mp.log(p) - b * (1 - y) * p**gamma * mp.log(1 - p)
-
-
-def cross_entropy(loss, y, f):
-    k, s = loss.n_classes, mpf(loss.label_smoothing)
-    total = sum(mp.exp(x) for x in f)
-    target = [(1 - s) * (i == int(y)) + s / k for i in range(k)]
-    return -sum(t * mp.log(mp.exp(x) / total) for t, x in zip(target, f, strict=True))
-
-
-def dice(loss, y, f):
-    p, s = [1 / (1 + mp.exp(-x)) for x in f], mpf(loss.smooth)
-    both = sum(a * b for a, b in zip(y, p, strict=True))
-    return 1 - (2 * both + s) / (sum(p) + sum(y) + s)
-
-
-def ranking(loss, y, f):
-    rows = list(zip(y, f, strict=True))
-    pairs = [(a, b) for a in rows for b in rows if a[0] > b[0]]
-    return sum(max(mpf(0), mpf(loss.margin) - (a[1] - b[1])) for a, b in pairs) / len(pairs)
-
-
 INSTANCES = [
-    Instance(gbo.SquaredErrorLoss(), squared),
-    Instance(gbo.HuberLoss(delta=1.35), huber),
-    Instance(gbo.HuberLoss(), huber),
-    Instance(gbo.LogCoshLoss(delta=1.0), log_cosh),
-    Instance(gbo.LogCoshLoss(delta=0.01), log_cosh),
-    Instance(gbo.LogCoshLoss(), log_cosh),
-    Instance(gbo.PseudoHuberLoss(delta=2.0), root),
-    Instance(gbo.PseudoHuberLoss(), root),
-    Instance(gbo.AbsoluteErrorLoss(delta=0.1), root),
-    Instance(gbo.AbsoluteErrorLoss(), root),
-    Instance(gbo.QuantileLoss(quantile=0.05, delta=0.2), quantile),
-    Instance(gbo.QuantileLoss(quantile=0.9, delta=1.0), quantile),
-    Instance(gbo.QuantileLoss(quantile=0.5), quantile),
-    Instance(gbo.QuantileLoss(quantile=0.95), quantile),
-    Instance(gbo.PoissonLoss(), poisson),
-    Instance(gbo.LogLoss(), log_loss),
-    Instance(gbo.LogLoss(pos_weight=3.0, label_smoothing=0.1), log_loss),
-    Instance(gbo.FocalLoss(gamma=2.0), focal),
-    Instance(gbo.FocalLoss(gamma=0.0), focal),
-    Instance(gbo.FocalLoss(gamma=0.5), focal),
-    Instance(gbo.FocalLoss(gamma=5.0, alpha=0.25), focal),
-    Instance(gbo.FocalLoss(gamma=2.0, alpha=0.75), focal),
-    Instance(gbo.CrossEntropyLoss(n_classes=2), cross_entropy),
-    Instance(gbo.CrossEntropyLoss(n_classes=3), cross_entropy),
-    Instance(gbo.CrossEntropyLoss(n_classes=10), cross_entropy),
-    Instance(gbo.CrossEntropyLoss(n_classes=4, label_smoothing=0.1), cross_entropy),
-    Instance(gbo.DiceLoss(), dice),
-    Instance(gbo.DiceLoss(smooth=1e-3), dice),
-    Instance(gbo.MarginRankingLoss(margin=1.0), ranking),
-    Instance(gbo.MarginRankingLoss(margin=0.3), ranking),
+    instance
+    for family in (
+        regression,
+        robust,
+        quantile,
+        asymmetric,
+        relative,
+        amounts,
+        binary,
+        hinge,
+        binary_variants,
+        multiclass,
+        multiclass_variants,
+        several,
+        coupled,
+        composed,
+    )
+    for instance in family.INSTANCES
 ]
-
-
-def labels(instance: Instance, rng: np.random.Generator, n: int) -> np.ndarray:
-    """Labels from the domain of the loss."""
-    return draw_labels(instance.loss, rng, n)
 
 
 def _both_signs(*sizes: float) -> list[float]:

@@ -1,0 +1,3 @@
+"""Variants of cross-entropy, and a hinge of classes."""
+
+__all__: list[str] = []

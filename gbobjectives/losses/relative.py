@@ -1,0 +1,3 @@
+"""Relative and logarithmic errors."""
+
+__all__: list[str] = []

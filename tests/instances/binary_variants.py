@@ -1,0 +1,5 @@
+"""Variants of log loss."""
+
+from tests.instances.instance import Instance
+
+INSTANCES: list[Instance] = []

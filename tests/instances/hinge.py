@@ -1,0 +1,5 @@
+"""Hinges and their kin."""
+
+from tests.instances.instance import Instance
+
+INSTANCES: list[Instance] = []

@@ -1,0 +1,5 @@
+"""Variants of cross-entropy, one against the rest."""
+
+from tests.instances.instance import Instance
+
+INSTANCES: list[Instance] = []

@@ -1,0 +1,5 @@
+"""Relative and logarithmic errors."""
+
+from tests.instances.instance import Instance
+
+INSTANCES: list[Instance] = []

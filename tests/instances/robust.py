@@ -1,0 +1,5 @@
+"""Robust losses, redescending ones among them."""
+
+from tests.instances.instance import Instance
+
+INSTANCES: list[Instance] = []

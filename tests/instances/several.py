@@ -1,0 +1,5 @@
+"""Several outputs and labels a row."""
+
+from tests.instances.instance import Instance
+
+INSTANCES: list[Instance] = []
