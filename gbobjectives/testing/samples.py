@@ -23,7 +23,7 @@ Generator = np.random.Generator
 def score_scale(loss: Loss) -> float:
     """Raw prediction over which the loss bends: its delta, or 1."""
     delta = getattr(loss, "delta", 1.0)
-    return 1.0 if isinstance(delta, str) else float(delta)
+    return 1.0 if isinstance(delta, str) else float(np.mean(delta))
 
 
 def is_residual(loss: Loss) -> bool:

@@ -67,6 +67,8 @@ def marked_points(instance: Instance) -> list[tuple[Any, Any]]:
     Of a loss whose rows see each other, whole batches.
     """
     loss, rng = instance.loss, np.random.default_rng(3)
+    if instance.points is not None:
+        return instance.points(instance.resolved())
     if not instance.by_rows:
         batches = [
             (draw_labels(loss, rng, 7), s * rng.normal(size=7)) for s in (0.1, 1.0, 4.0, 9.0)

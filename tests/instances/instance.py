@@ -12,8 +12,11 @@ from gbobjectives.testing.samples import draw_labels
 
 @dataclass(frozen=True)
 class Instance:
+    """`points(loss)` gives labels and raw predictions where those by link do not fit."""
+
     loss: gbo.Loss
     value: Callable[..., Any]
+    points: Callable[[gbo.Loss], list[tuple[Any, Any]]] | None = None
 
     @property
     def id(self) -> str:
