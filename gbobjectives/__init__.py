@@ -29,6 +29,7 @@ from gbobjectives.losses.binary_variants import *
 from gbobjectives.losses.composition import *
 from gbobjectives.losses.count import *
 from gbobjectives.losses.coupled import *
+from gbobjectives.losses.decision import *
 from gbobjectives.losses.hinge import *
 from gbobjectives.losses.kinds import *
 from gbobjectives.losses.multiclass import *
@@ -40,6 +41,7 @@ from gbobjectives.losses.relative import *
 from gbobjectives.losses.residual import *
 from gbobjectives.losses.robust import *
 from gbobjectives.losses.several import *
+from gbobjectives.losses.wrapping import *
 from gbobjectives.metrics import Metric as Metric
 from gbobjectives.objective import Objective as Objective
 

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
-from gbobjectives.losses import LOSSES
+from gbobjectives.losses import LOSSES, METRICS_ONLY
 from gbobjectives.losses.base import Loss
 
 #: What the demo imports beyond what gbobjectives itself needs.
@@ -21,8 +21,8 @@ COLUMNS: dict[str, Callable[[type[Loss]], str]] = {
     "task": lambda cls: cls.task,
     "estimates": lambda cls: cls.estimates,
     "link": lambda cls: cls.link.name,
-    "guarantee of safe": lambda cls: cls.rules["safe"].guarantee,
-    "guarantee of auto": lambda cls: cls.rules["auto"].guarantee,
+    "guarantee of safe": lambda cls: _guarantee(cls, "safe"),
+    "guarantee of auto": lambda cls: _guarantee(cls, "auto"),
     "source": lambda cls: cls.source,
 }
 
@@ -34,10 +34,19 @@ README_COLUMNS: dict[str, Callable[[type[Loss]], str]] = {
     "estimates": lambda cls: cls.estimates,
     "value": lambda cls: f"`{cls.formula}`",
     "link": lambda cls: cls.link.name,
-    "safe / auto": lambda cls: " / ".join(cls.rules[rule].guarantee for rule in ("safe", "auto")),
+    "safe / auto": lambda cls: " / ".join(_guarantee(cls, rule) for rule in ("safe", "auto")),
     "built-ins reproduced": lambda cls: cls.parity,
     "source": lambda cls: _linked(cls.source),
 }
+
+
+#: All that `get_loss` knows.
+CATALOGUE = (*LOSSES.values(), *METRICS_ONLY.values())
+
+
+def _guarantee(cls: type[Loss], rule: str) -> str:
+    """Of an instance where parameters decide it: the class says the usual case."""
+    return "-" if cls.name in METRICS_ONLY else cls.rules[rule].guarantee
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -50,7 +59,7 @@ class OneLineParser(argparse.ArgumentParser):
 
 def catalogue() -> str:
     """Every loss of the catalogue in a table of plain text."""
-    rows = [list(COLUMNS), *([cell(cls) for cell in COLUMNS.values()] for cls in LOSSES.values())]
+    rows = [list(COLUMNS), *([cell(cls) for cell in COLUMNS.values()] for cls in CATALOGUE)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, ["-" * width for width in widths])
     return "\n".join(
@@ -70,8 +79,7 @@ def markdown() -> str:
     rows = [list(README_COLUMNS), ["---"] * len(README_COLUMNS)]
     # A bar would end the cell.
     rows += [
-        [cell(cls).replace("|", "\\|") for cell in README_COLUMNS.values()]
-        for cls in LOSSES.values()
+        [cell(cls).replace("|", "\\|") for cell in README_COLUMNS.values()] for cls in CATALOGUE
     ]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

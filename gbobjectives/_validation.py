@@ -178,6 +178,20 @@ def without_ignored(owner: str, y_true: Any, ignored_label: float) -> tuple[Arra
     return np.where(ignored, y[~ignored][0], y), ignored
 
 
+def label_response_pair(owner: str, y_true: Any, y_pred: Any) -> tuple[Array, Array]:
+    """Labels and responses of one shape, finite; labels in the dtype of floating responses."""
+    y, p = _real_array(owner, "y_true", y_true), _real_array(owner, "y_pred", y_pred)
+    if y.shape != p.shape or y.size == 0:
+        raise ValueError(
+            f"{owner}: y_true and y_pred must have the same shape, not empty; got {y.shape} and "
+            f"{p.shape}"
+        )
+    for what, array in (("y_true", y), ("y_pred", p)):
+        require_finite(owner, what, array)
+    dtype = p.dtype if p.dtype.kind == "f" else np.float64
+    return y.astype(dtype, copy=False), p.astype(dtype, copy=False)
+
+
 def _require_rows(owner: str, what: str, array: Array, n: int | None) -> None:
     if array.shape[0] == 0:
         raise ValueError(f"{owner}: {what} must not be empty; got shape {array.shape}")

@@ -15,6 +15,8 @@ import numpy as np
 from gbobjectives.links import Link
 from gbobjectives.losses import get_loss
 from gbobjectives.losses.base import Loss
+from gbobjectives.metric_functions import *
+from gbobjectives.metric_functions import NAMED
 from gbobjectives.objective import Objective, label_fingerprint
 
 
@@ -25,8 +27,9 @@ class Metric:
     Parameters
     ----------
     of : Loss, Objective, str or callable
-        A loss (its own metric is taken: the exact ``mae`` of `AbsoluteErrorLoss`, ...), or a
-        function ``(y_true, y_pred, sample_weight=...)`` such as
+        A loss or its name (its own metric is taken: the exact ``mae`` of `AbsoluteErrorLoss`,
+        ...); ``"rmse"``, ``"rmsle"``, ``"rmspe"``, ``"accuracy"`` or ``"zero_one"``; or a function
+        ``(y_true, y_pred, sample_weight=...)`` such as
         ``sklearn.metrics.average_precision_score``, which is given responses.
     greater_is_better : bool, optional
         Direction; required for a function, and False for a loss.
@@ -37,6 +40,9 @@ class Metric:
         and the adapters fill it in from the loss that is trained.
     multiplier : float
         The value is multiplied by it: XGBoost keeps six decimals, which a metric of 1e-9 needs.
+    labels_of : Loss, optional
+        For a function: the loss that is trained, where its labels are row numbers of bound
+        targets, or some of its rows are ignored. `train` and the adapters fill it in.
 
     Raises
     ------
@@ -55,13 +61,19 @@ class Metric:
     name: str = ""
     link: Link | None = None
     multiplier: float = 1.0
+    labels_of: Loss | None = None
     _label_cache: dict[Any, Any] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
         of = self.of.loss if isinstance(self.of, Objective) else self.of
-        if isinstance(of, str):
+        if isinstance(of, str) and of in NAMED:
+            of, better = NAMED[of]
+            if self.greater_is_better not in (None, better):
+                raise ValueError(f"Metric: {of.__name__} has greater_is_better={better}")
+            object.__setattr__(self, "greater_is_better", better)
+        elif isinstance(of, str):
             of = get_loss(of)
         object.__setattr__(self, "of", of)
         if isinstance(of, Loss):
@@ -167,6 +179,10 @@ class Metric:
     def _call_function(self, y_true: Any, prediction: Any, sample_weight: Any, given: str) -> float:
         function: Callable[..., Any] = self.of
         y_pred = np.asarray(prediction)
+        if self.labels_of is not None:
+            y_true, kept = self.labels_of.labels(y_true)
+            y_true, y_pred = y_true[kept], y_pred[kept]
+            sample_weight = None if sample_weight is None else np.asarray(sample_weight)[kept]
         if given == "raw":
             if self.link is None:
                 raise ValueError(
@@ -194,4 +210,10 @@ def as_metric(metric: Any, loss: Loss | None = None, **options: Any) -> Metric:
             f"Metric: {made.of!r} has {made.of.n_outputs} output(s), and the model of {loss!r} has "
             f"{loss.n_outputs}"
         )
+    shared: dict[str, Any] = {"targets": loss.targets, "ignore_index": loss.ignore_index}
+    if isinstance(made.of, Loss):
+        missing = {k: v for k, v in shared.items() if v is not None and getattr(made.of, k) is None}
+        made = replace(made, of=replace(made.of, **missing)) if missing else made
+    elif any(value is not None for value in shared.values()):
+        made = replace(made, labels_of=loss)
     return made.with_link(loss.link)

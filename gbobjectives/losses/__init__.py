@@ -13,6 +13,7 @@ from gbobjectives.losses import (
     composition,
     count,
     coupled,
+    decision,
     hinge,
     multiclass,
     multiclass_variants,
@@ -23,6 +24,7 @@ from gbobjectives.losses import (
     residual,
     robust,
     several,
+    wrapping,
 )
 from gbobjectives.losses._declaration import snake_case
 from gbobjectives.losses.base import Loss
@@ -45,6 +47,7 @@ FAMILIES = (
     coupled,
     ranking,
     composition,
+    wrapping,
 )
 
 #: Every loss of the catalogue by its name. A class enters by its family's ``__all__``.
@@ -52,10 +55,20 @@ LOSSES: dict[str, type[Loss]] = {
     cls.name: cls
     for family in FAMILIES
     for cls in (getattr(family, public) for public in family.__all__)
-    if not cls.__abstractmethods__
+    if isinstance(cls, type) and issubclass(cls, Loss) and not cls.__abstractmethods__
 }
 
-_BY_ALIAS = {alias: cls for cls in LOSSES.values() for alias in (cls.name, *cls.aliases)}
+# `0.7 * a + 0.3 * b`, which the base writes and a class that builds on it makes.
+Loss._compose = composition.SumLoss
+
+#: What has a value and no derivative: names that `get_loss` knows and no objective can take.
+METRICS_ONLY: dict[str, type[Loss]] = {cls.name: cls for cls in (decision.ZeroOneLoss,)}
+
+_BY_ALIAS = {
+    alias: cls
+    for cls in (*LOSSES.values(), *METRICS_ONLY.values())
+    for alias in (cls.name, *cls.aliases)
+}
 
 
 def list_losses() -> list[str]:

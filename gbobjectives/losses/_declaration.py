@@ -58,8 +58,9 @@ class Declaration(ABC):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls.name = snake_case(cls.__name__)
-        # A dataclass would write one of its own.
-        cls.__repr__ = Declaration.__repr__  # type: ignore[method-assign]
+        if "__repr__" not in cls.__dict__:
+            # A dataclass would write one of its own.
+            cls.__repr__ = Declaration.__repr__  # type: ignore[method-assign]
         inherited: dict[str, Rule] = {}
         for base in reversed(cls.__mro__[1:]):
             inherited |= base.__dict__.get("rules", {})
@@ -80,7 +81,7 @@ class Declaration(ABC):
         """Parameters by name; those that are keywords only, where they are not the default."""
         shown = [
             f"{f.name}={getattr(self, f.name)!r}"
-            for f in fields(self)
+            for f in sorted(fields(self), key=lambda f: bool(f.kw_only))
             if not (f.kw_only and getattr(self, f.name) == f.default)
         ]
         return f"{type(self).__name__}({', '.join(shown)})"

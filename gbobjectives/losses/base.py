@@ -58,22 +58,25 @@ class Loss(Declaration):
         Whether ``scale="auto"`` divides by the mean curvature.
     """
 
-    #: Sum of losses with their coefficients; `gbobjectives.losses.composition` fills it in.
-    _compose: ClassVar[Callable[[list[tuple[float, "Loss"]]], "Loss"]]
+    #: Sum of losses with their coefficients: `SumLoss`, which `gbobjectives.losses` fills in.
+    _compose: ClassVar[Callable[[tuple[tuple[float, "Loss"], ...]], "Loss"]]
 
     def __add__(self, other: "Loss") -> "Loss":
         if not isinstance(other, Loss):
             return NotImplemented
-        return Loss._compose([(1.0, self), (1.0, other)])
+        return Loss._compose(((1.0, self), (1.0, other)))
 
     def __radd__(self, other: Any) -> "Loss":
         # sum([a, b]) begins with 0
         return self if other == 0 else NotImplemented
 
     def __mul__(self, coefficient: float) -> "Loss":
-        return Loss._compose([(coefficient, self)])
+        return Loss._compose(((coefficient, self),))
 
     __rmul__ = __mul__
+
+    def __truediv__(self, divisor: float) -> "Loss":
+        return self * (1 / divisor)
 
     def bind(self, targets: Any) -> Self:
         """The same loss for labels that are row numbers of `targets`.
@@ -204,6 +207,13 @@ class Loss(Declaration):
     def resolve(self, y_true: Any, raw_prediction: Any, sample_weight: Any = None) -> Self:
         """The same loss with numbers in place of ``"auto"``."""
         return self._resolved_on(self._batch(y_true, raw_prediction, sample_weight, None))
+
+    def labels(self, y_true: Any) -> tuple[Array, Array]:
+        """Labels as kernels see them (bound targets in place of row numbers); which rows count."""
+        n = np.shape(y_true)[0] if np.ndim(y_true) else 0
+        zeros = np.zeros(n if self.n_outputs == 1 else (n, self.n_outputs))
+        batch = self._batch(y_true, zeros, None, None)
+        return batch.y, np.ones(n, dtype=bool) if batch.ignored is None else ~batch.ignored
 
     # ---- what a kind of loss supplies --------------------------------------------------
 

@@ -1,3 +1,328 @@
-"""Sums of losses, penalties, and wrappers: a composition is a loss."""
+"""Sums of losses, and penalties: a composition is a loss."""
 
-__all__: list[str] = []
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from gbobjectives import _validation as check
+from gbobjectives._batch import Batch
+from gbobjectives._numerics import Array
+from gbobjectives.curvature import Guarantee, Rule, absolute_kernel
+from gbobjectives.links import Interval
+from gbobjectives.losses._intercept import solve_intercept
+from gbobjectives.losses.base import Loss
+from gbobjectives.losses.binary import MarginLoss
+from gbobjectives.losses.kinds import RowLoss
+
+__all__ = ["RawPenalty", "SumLoss"]
+
+# Score over which the l1 penalty bends at 0, where abs(f) has no derivative.
+L1_WIDTH = 1e-3
+
+
+@dataclass(frozen=True)
+class RawPenalty(RowLoss):
+    r"""Penalty on the raw prediction, :math:`\lambda_2 f^2/2 + \lambda_1(\sqrt{f^2+w^2}-w)`.
+
+    To be added to a loss; alone it draws every score to 0. Estimates 0, whatever the label.
+    Domain: all reals. Link: that of the loss that it is added to. Convex. Units: those of that
+    loss. Unlike ``reg_lambda``, which shrinks the steps of the trees, it shrinks their sum. Both
+    parts are their own bound: l2 has the curvature l2, and the smoothed l1, of width w = 0.001,
+    has :math:`\lambda_1/\sqrt{f^2+w^2}`, as a pseudo-Huber loss has: a majorizer.
+
+    Parameters
+    ----------
+    l2, l1 : float
+        Strengths, at least 0 and not both 0.
+
+    Raises
+    ------
+    ValueError
+        If a strength is negative, or both are 0.
+
+    References
+    ----------
+    .. [1] Hunter and Li, Variable selection using MM algorithms, Annals of Statistics 2005,
+       doi:10.1214/009053605000000200.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> loss = gbo.LogLoss() + gbo.RawPenalty(l2=0.5)
+    >>> loss.gradient([1.0], [2.0]) - gbo.LogLoss().gradient([1.0], [2.0])
+    array([1.])
+    """
+
+    l2: float = 0.0
+    l1: float = 0.0
+
+    task: ClassVar[str] = "composition"
+    estimates: ClassVar[str] = "0"
+    formula: ClassVar[str] = "l2 f^2 / 2 + l1 |f|"
+    source: ClassVar[str] = "doi:10.1214/009053605000000200"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("l2", "l1"):
+            strength = check.real_parameter(
+                "RawPenalty", name, getattr(self, name), check.NON_NEGATIVE
+            )
+            object.__setattr__(self, name, strength)
+        if self.l2 == self.l1 == 0:
+            raise ValueError("RawPenalty: l2 or l1 must be positive; got 0 for both")
+
+    def _value(self, y: Array, f: Array) -> Array:
+        size = np.hypot(f, L1_WIDTH) - L1_WIDTH
+        each = self.l2 * f * f / 2 + self.l1 * np.maximum(size, 0)
+        return each if f.ndim == 1 else each.sum(axis=1)
+
+    def _gradient(self, y: Array, f: Array) -> Array:
+        gradient: Array = self.l2 * f + self.l1 * (f / np.hypot(f, L1_WIDTH))
+        return gradient
+
+    def _hessian(self, y: Array, f: Array) -> Array:
+        size = np.hypot(f, L1_WIDTH)
+        return self.l2 + self.l1 * (L1_WIDTH / size) ** 2 / size
+
+    def _safe(self, y: Array, f: Array) -> Array:
+        return self.l2 + self.l1 / np.hypot(f, L1_WIDTH)
+
+    rules = {
+        name: Rule(lambda loss, y, f: loss._safe(y, f), "majorizer", "l2 + l1 / |f|")
+        for name in ("safe", "auto")
+    }
+
+
+@dataclass(frozen=True)
+class SumLoss(RowLoss):
+    r"""Weighted sum of losses, :math:`\sum_i a_i L_i`; written ``0.7 * first + 0.3 * second``.
+
+    Estimates a compromise of what its terms estimate. Domain: the intersection of theirs. Link:
+    theirs, which must be the same. Convex if all are. Units: those of the terms times their
+    coefficients; the value of a residual loss is in squared units of y. Gradient, Hessian and
+    curvatures are the sums of those of the terms; ``"auto"`` parameters are resolved term by
+    term; the metric is the value.
+
+    Parameters
+    ----------
+    terms : sequence of (coefficient, loss)
+        Coefficients are positive, losses are of single rows with the same number of outputs.
+
+    Raises
+    ------
+    ValueError
+        If a coefficient is not positive, links, outputs or ignored labels differ, or no label
+        lies in the domain of every term.
+    TypeError
+        If a term is not a loss of single rows.
+
+    Notes
+    -----
+    The sum of majorizers is a majorizer. The sum of bounds that rest on the log-slope of a pull
+    is ``no_overshoot`` once all pulls are multiplied by the largest slope bound among the terms,
+    as they are for binary losses. Of any other mixture, a penalty beside such a loss included,
+    nothing is proved: a pull that hardly fades can carry the step past where another grows, and
+    the rule is called ``heuristic``. One term alone keeps its guarantee.
+
+    References
+    ----------
+    .. [1] Lange, Hunter and Yang, Optimization transfer using surrogate objective functions,
+       Journal of Computational and Graphical Statistics 2000,
+       doi:10.1080/10618600.2000.10474858.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> loss = 0.7 * gbo.HuberLoss() + 0.3 * gbo.QuantileLoss(0.9)
+    >>> loss.guarantee("safe")
+    'majorizer'
+    >>> gbo.get_loss(loss.spec()) == loss
+    True
+    """
+
+    terms: tuple[tuple[float, Loss], ...]
+
+    task: ClassVar[str] = "composition"
+    estimates: ClassVar[str] = "a compromise"
+    formula: ClassVar[str] = "sum of a_i L_i"
+    source: ClassVar[str] = "doi:10.1080/10618600.2000.10474858"
+    # Those of an instance are made from its terms, below.
+    rules = dict.fromkeys(("safe", "auto"), Rule(absolute_kernel, "heuristic", "sum of h"))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        terms = _flat(self.terms)
+        own = _besides_penalties(terms)
+        for fact in ("n_outputs", "n_labels", "link"):
+            found = [getattr(loss, fact) for loss in own]
+            if any(x != found[0] for x in found):
+                given = ", ".join(
+                    f"{x!r} of {type(loss).__name__}" for x, loss in zip(found, own, strict=True)
+                )
+                raise ValueError(f"SumLoss: all terms must have the same {fact}; got {given}")
+        for parameter in ("ignore_index", "targets"):
+            self._lift(parameter, own)
+        bare = [replace(loss, ignore_index=None, targets=None) for _, loss in terms]
+        terms = tuple((a, loss) for (a, _), loss in zip(terms, bare, strict=True))
+        facts = {
+            "terms": terms,
+            "link": own[0].link,
+            "convex": all(loss.convex for loss in own),
+            "redescending": any(loss.redescending for loss in own),
+            "normalised": all(loss.normalised for loss in own),
+            "metric_name": "+".join(loss.name for _, loss in terms),
+            "y_domain": reduce(_intersection, (loss.y_domain for loss in own)),
+            "n_classes": getattr(own[0], "n_classes", None),
+            "rules": type(self).rules | _rules_of_sum(terms),
+        }
+        for fact, value in facts.items():
+            object.__setattr__(self, fact, value)
+
+    def _lift(self, parameter: str, own: list[Loss]) -> None:
+        """What says which label a row has is the same for every term: it becomes the sum's."""
+        given = [x for x in (getattr(loss, parameter) for loss in (self, *own)) if x is not None]
+        if any(x is not given[0] and x != given[0] for x in given):
+            raise ValueError(f"SumLoss: terms must have the same {parameter}; got {given!r}")
+        if given:
+            object.__setattr__(self, parameter, given[0])
+
+    def __repr__(self) -> str:
+        """As it is written: ``0.7 * HuberLoss() + 0.3 * LogCoshLoss()``."""
+        if self.ignore_index is not None or self.targets is not None:
+            return super().__repr__()
+        return " + ".join(f"{a!r} * {loss!r}" for a, loss in self.terms)
+
+    @property
+    def _first(self) -> Loss:
+        """A term that knows the labels."""
+        return _besides_penalties(self.terms)[0]
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of raw predictions of a row."""
+        return self._first.n_outputs
+
+    @property
+    def n_labels(self) -> int:
+        """Number of labels of a row."""
+        return self._first.n_labels
+
+    @property
+    def resolved(self) -> bool:
+        """Whether every parameter of every term is a number."""
+        return all(loss.resolved for _, loss in self.terms)
+
+    def _labels(self, y_true: Any, n: int | None) -> Array:
+        try:
+            labels = [loss._labels(y_true, n) for loss in _besides_penalties(self.terms)]
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"SumLoss: {error}") from error
+        return labels[0]
+
+    def _label_statistics(self, batch: Batch) -> tuple[Any, ...]:
+        return tuple(loss._label_statistics(batch) for _, loss in self.terms)
+
+    def _resolve(self, batch: Batch, statistics: Any) -> Self:
+        terms = [
+            (a, loss if loss.resolved else loss._resolve(batch, found))
+            for (a, loss), found in zip(self.terms, statistics, strict=True)
+        ]
+        return replace(self, terms=tuple(terms))
+
+    def _value(self, y: Array, f: Array) -> Array:
+        return _total(a * loss._value(y, f) for a, loss in self.terms)
+
+    def _gradient(self, y: Array, f: Array) -> Array:
+        return _total(a * loss._gradient(y, f) for a, loss in self.terms)
+
+    def _hessian(self, y: Array, f: Array) -> Array:
+        return _total(a * loss._hessian(y, f) for a, loss in self.terms)
+
+    def _intercept(self, batch: Batch, has_offset: bool) -> Any:
+        # "auto" is taken where the first term's model begins.
+        start = self._first._intercept(batch, has_offset)
+        loss = self._resolved_on(replace(batch, f=batch.f + start))
+        if self.n_outputs > 1 or self.link.name != "identity":
+            return solve_intercept(loss, batch)
+        x = batch.y.astype(np.float64) - batch.f
+        return solve_intercept(loss, batch, low=min(float(x.min()), 0), high=max(x.max(), 0))
+
+
+def _besides_penalties(terms: tuple[tuple[float, Loss], ...]) -> list[Loss]:
+    """The losses that know links and labels; penalties where there is nothing else."""
+    losses = [loss for _, loss in terms]
+    return [loss for loss in losses if not isinstance(loss, RawPenalty)] or losses
+
+
+def _total(parts: Iterable[Array]) -> Array:
+    return reduce(np.add, parts)
+
+
+def _flat(terms: Any) -> tuple[tuple[float, Loss], ...]:
+    """Checked terms; a sum within a sum is its terms."""
+    if not isinstance(terms, tuple | list) or not terms:
+        raise ValueError(f"SumLoss: terms must be pairs (coefficient, loss); got {terms!r}")
+    flat: list[tuple[float, Loss]] = []
+    for term in terms:
+        if not isinstance(term, tuple | list) or len(term) != 2:
+            raise ValueError(f"SumLoss: terms must be pairs (coefficient, loss); got {term!r}")
+        a = check.real_parameter("SumLoss", "a coefficient", term[0], check.POSITIVE)
+        loss = term[1]
+        if not isinstance(loss, RowLoss):
+            raise TypeError(
+                f"SumLoss: losses of single rows can be added; got {loss!r}"
+                + (", which looks at several rows" if isinstance(loss, Loss) else "")
+            )
+        if isinstance(loss, SumLoss):
+            flat += [
+                (a * b, replace(x, ignore_index=loss.ignore_index, targets=loss.targets))
+                for b, x in loss.terms
+            ]
+        else:
+            flat.append((a, loss))
+    return tuple(flat)
+
+
+def _intersection(one: Interval, other: Interval) -> Interval:
+    """Where both contain the label; an error if that is nowhere."""
+    low, high = max(one.low, other.low), min(one.high, other.high)
+    both = [all(x.includes(end) for x in (one, other)) for end in (low, high)]
+    if low > high or (low == high and not all(both)):
+        raise ValueError(f"SumLoss: no label lies in the domains of all terms: {one} and {other}")
+    # The end of an unbounded interval is no label, and inclusive by convention.
+    return Interval(low, high, both[0] or low == -np.inf, both[1] or high == np.inf)
+
+
+def _rules_of_sum(terms: tuple[tuple[float, Loss], ...]) -> dict[str, Rule]:
+    """Rules that every term has; a penalty has one that goes with each."""
+    named = [set(loss.rules) for loss in _besides_penalties(terms)]
+    # The absolute value of a sum is no sum of absolute values.
+    names = set.intersection(*named) - {"exact", "absolute"}
+    return {name: _rule_of_sum(name, terms) for name in sorted(names)}
+
+
+def _rule_of_sum(name: str, terms: tuple[tuple[float, Loss], ...]) -> Rule:
+    rules = [loss.rules.get(name, loss.rules["safe"]) for _, loss in terms]
+    factors, guarantee = _combined([loss for _, loss in terms], rules)
+    coefficients = [a * factor for (a, _), factor in zip(terms, factors, strict=True)]
+
+    def kernel(loss: Any, y: Array, f: Array) -> Array:
+        parts = zip(coefficients, rules, loss.terms, strict=True)
+        return _total(c * rule.kernel(term, y, f) for c, rule, (_, term) in parts)
+
+    formula = " + ".join(f"{c:g} ({r.formula})" for c, r in zip(coefficients, rules, strict=True))
+    return Rule(kernel, guarantee, formula, max(rule.relative_floor for rule in rules))
+
+
+def _combined(losses: list[Loss], rules: list[Rule]) -> tuple[list[float], Guarantee]:
+    """Factor of each term's curvature in that of the sum, and what is proved of the sum."""
+    ones, found = [1.0] * len(rules), {rule.guarantee for rule in rules}
+    if len(rules) == 1 or found == {"majorizer"}:
+        return ones, rules[0].guarantee
+    if found == {"no_overshoot"} and all(isinstance(loss, MarginLoss) for loss in losses):
+        slopes = [loss._slope_bound() for loss in losses if isinstance(loss, MarginLoss)]
+        return [max(slopes) / slope for slope in slopes], "no_overshoot"
+    return ones, "none" if "none" in found else "heuristic"

@@ -33,7 +33,7 @@ def is_residual(loss: Loss) -> bool:
 
 def has_classes(loss: Loss) -> bool:
     """Whether labels are integers 0 to K-1."""
-    return hasattr(loss, "n_classes")
+    return getattr(loss, "n_classes", None) is not None
 
 
 def around(labels: Array, loss: Loss) -> Array:
