@@ -22,7 +22,7 @@ uphill where ``h < 0``. A `Rule` names another h, and what that h guarantees:
     No claim: the exact second derivative, its absolute value, a floor in numbers.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -34,6 +34,9 @@ Guarantee: TypeAlias = Literal["majorizer", "no_overshoot", "descent", "heuristi
 
 #: The guarantees under which no step of a leaf raises its loss.
 DESCENDING: tuple[Guarantee, ...] = ("majorizer", "no_overshoot", "descent")
+
+#: From the strongest to the weakest.
+ORDER: tuple[Guarantee, ...] = ("majorizer", "no_overshoot", "descent", "heuristic", "none")
 
 #: Smallest curvature that is handed out: both libraries store float32, where less is 0.
 TINY = float(np.finfo(np.float32).tiny)
@@ -105,3 +108,8 @@ def find_rule(loss_name: str, rules: Mapping[str, Rule], curvature: str | float)
         f"{loss_name}: no curvature {curvature!r}; it has {', '.join(sorted(rules))}, "
         "or a floor in numbers (a positive float c gives max(h, c))"
     )
+
+
+def weakest(guarantees: Iterable[Guarantee]) -> Guarantee:
+    """What holds of each, so of a sum in which every output meets one of them."""
+    return max(guarantees, key=ORDER.index)

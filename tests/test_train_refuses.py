@@ -1,8 +1,5 @@
 """What `train` refuses before a tree is grown, with the reason and the way out."""
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 import lightgbm
 import numpy as np
 import pytest
@@ -108,32 +105,13 @@ def test_arrays_in_place_of_data_sets():
 # ---- losses ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class SoftplusLoss(gbo.RowLoss):
-    """A link that neither library knows."""
-
-    link: ClassVar[gbo.Link] = gbo.links.SOFTPLUS
-
-    def _value(self, y, f):
-        return (f - y) ** 2 / 2
-
-    def _gradient(self, y, f):
-        return f - y
-
-    def _hessian(self, y, f):
-        return np.ones_like(f)
-
-
 @both_libraries
-def test_what_is_no_loss_or_has_no_link_in_the_library(train, data, adapters):
+def test_what_is_no_loss(train, data, adapters):
     library = "xgb" if adapters is gbo.xgb else "lgb"
     with pytest.raises(TypeError, match=rf"{library}.train: a Loss, an Objective or a name"):
         train(3, REAL)
     with pytest.raises(ValueError, match=r"unknown loss 'hubr' \(did you mean 'huber'\?\)"):
         train("hubr", REAL)
-    objective = gbo.Objective(SoftplusLoss(), curvature="exact")
-    with pytest.raises(ValueError, match=r"has no objective with the link 'softplus'"):
-        train(objective, REAL)
     with pytest.raises(TypeError, match=rf"{library}.objective: a Loss, an Objective or a name"):
         adapters.objective(None)
 

@@ -6,6 +6,7 @@ the intercept to what objective and metric see, puts it into the first trees at 
 names in the model text the built-in objective with the link of the loss.
 """
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,16 @@ OBJECTIVE_OF_LINK = {
     "identity": "regression",
     "logit": "binary sigmoid:1",
     "log": "poisson",
+}
+# The same for several outputs: poisson would convert the first one only.
+OBJECTIVE_OF_LINKS = {
+    "identity": "regression",
+    "logit": "multiclassova num_class:{n_outputs} sigmoid:1",
     "softmax": "multiclass num_class:{n_outputs}",
 }
+
+# The one that leaves raw scores as they are.
+RAW = "regression"
 
 # LightGBM's aliases of the parameters that are looked at here.
 ALIASES = {
@@ -126,7 +135,9 @@ def train(
     Notes
     -----
     An ``init_score`` of the user is kept: the best constant is found given those offsets, and
-    as always in LightGBM ``predict`` does not include the offsets themselves. Never give the
+    as always in LightGBM ``predict`` does not include the offsets themselves. LightGBM has no
+    objective for links other than identity, logit, log and softmax, nor for log with several
+    outputs: such a model predicts raw scores, and a warning says so. Never give the
     booster another objective by ``reset_parameter``: LightGBM crashes. Under any custom objective
     ``boosting="dart"`` may draw one random number more in its first round.
 
@@ -221,11 +232,15 @@ def _take(settings: dict[str, Any], name: str) -> Any:
 def _settings(params: Any, loss: Loss) -> tuple[dict[str, Any], str]:
     """The user's parameters, copied and checked, and the model text's objective."""
     settings = dict(params)
-    if loss.link.name not in OBJECTIVE_OF_LINK:
-        raise ValueError(
-            f"{WHERE}: LightGBM has no objective with the link {loss.link.name!r} of {loss!r}"
+    known = OBJECTIVE_OF_LINK if loss.n_outputs == 1 else OBJECTIVE_OF_LINKS
+    if loss.link.name not in known:
+        several = "" if loss.n_outputs == 1 else " for several outputs"
+        warnings.warn(
+            f"{WHERE}: LightGBM has no objective with the link {loss.link.name!r}{several}: the "
+            "model predicts raw scores; apply loss.predict to them",
+            stacklevel=3,
         )
-    link_line = OBJECTIVE_OF_LINK[loss.link.name].format(n_outputs=loss.n_outputs)
+    link_line = known.get(loss.link.name, RAW).format(n_outputs=loss.n_outputs)
     wanted = link_line.split()[0]
     given = _take(settings, "objective")
     if given not in (None, wanted):
@@ -277,7 +292,13 @@ def _labels_of(
             data.set_reference(reference)
         # With these very parameters, as `lightgbm.train` does.
         data._update_params(settings | {"objective": "none"}).construct()
-    return fields_of(data, where)
+    fields = fields_of(data, where)
+    if fields[0].ndim == 2 and fields[0].shape[1] > 1:
+        raise ValueError(
+            f"{where}: LightGBM carries one label a row; got labels of shape {fields[0].shape}; "
+            "keep them in the loss, loss.bind(targets), and give label=np.arange(len(targets))"
+        )
+    return fields
 
 
 def _init_score_of(data: Any, loss: Loss) -> Any:

@@ -6,6 +6,7 @@ whose link the saved model predicts. `train` sets all of that.
 """
 
 import copy
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -37,6 +38,9 @@ OBJECTIVE_OF_LINK = {
     "log": "reg:gamma",
     "softmax": "multi:softprob",
 }
+
+# The one that leaves raw scores as they are.
+RAW = "reg:squarederror"
 
 IGNORED = {
     "scale_pos_weight": "weigh positives by LogLoss(pos_weight=...) or by sample weights",
@@ -105,6 +109,10 @@ def train(
     first tree of one leaf, so that ``predict`` is the link of base_margin + constant + trees.
     Such a model counts one round more.
 
+    Labels of shape (n, K) are taken where the loss takes them, but for softmax, whose soft labels
+    are bound: see `Loss.bind`. XGBoost has no objective for links other than identity, logit, log
+    and softmax: such a model predicts raw scores, and a warning says so.
+
     Examples
     --------
     >>> import numpy as np, xgboost, gbobjectives as gbo
@@ -122,10 +130,10 @@ def train(
         raise TypeError(f"{WHERE}: dtrain must be an xgboost.DMatrix; got {type(dtrain).__name__}")
     pairs = _pairs(xgboost, evals)
     y, w, group = fields_of(dtrain, own, "dtrain")
-    if y.ndim == 2:
+    if y.ndim == 2 and own.link.name == "softmax":
         raise ValueError(
             f"{WHERE}: XGBoost takes no labels of shape {y.shape} with {settings['objective']!r}; "
-            "give one label a row"
+            "give one label a row: its class, or its row number in loss.bind(targets)"
         )
     common.check_data(own, "dtrain", y, w, group, dtrain.num_row())
     offset = _margin_of(dtrain, own)
@@ -156,11 +164,11 @@ def train(
         settings.pop("base_score", None)
     elif offset is not None:
         _check_offset(settings)
-        settings["base_score"] = 0.0 if own.n_outputs > 1 else _response(own, np.zeros(1))
+        settings["base_score"] = _base_score(own, np.zeros(own.n_outputs))
         xgb_model = _intercept_tree(xgboost, settings, dtrain, start)
         settings.pop("base_score")
     elif "base_score" not in settings:
-        settings["base_score"] = start.tolist() if own.n_outputs > 1 else _response(own, start)
+        settings["base_score"] = _base_score(own, start)
 
     return xgboost.train(
         settings,
@@ -211,10 +219,12 @@ def _settings(params: Any, loss: Loss) -> dict[str, Any]:
     if len(metrics) > 1:
         settings["eval_metric"] = metrics
     if loss.link.name not in OBJECTIVE_OF_LINK:
-        raise ValueError(
-            f"{WHERE}: XGBoost has no objective with the link {loss.link.name!r} of {loss!r}"
+        warnings.warn(
+            f"{WHERE}: XGBoost has no objective with the link {loss.link.name!r}: the model "
+            "predicts raw scores; apply loss.predict to them",
+            stacklevel=3,
         )
-    wanted = OBJECTIVE_OF_LINK[loss.link.name]
+    wanted = OBJECTIVE_OF_LINK.get(loss.link.name, RAW)
     given = settings.get("objective", wanted)
     if given != wanted:
         raise ValueError(
@@ -232,9 +242,12 @@ def _settings(params: Any, loss: Loss) -> dict[str, Any]:
     return settings
 
 
-def _response(loss: Loss, raw: Any) -> float:
-    """base_score, which XGBoost keeps on the response scale, in float32."""
-    return float(np.float32(loss.link.inverse(raw)[0]))
+def _base_score(loss: Loss, raw: Any) -> float | list[float]:
+    """base_score, which XGBoost keeps in float32 on the response scale; that of softmax is raw."""
+    if loss.link.name in OBJECTIVE_OF_LINK and loss.link.name != "softmax":
+        raw = loss.link.inverse(raw)
+    numbers: list[float] = np.asarray(raw, dtype=np.float32).tolist()
+    return numbers if loss.n_outputs > 1 else numbers[0]
 
 
 def _margin_of(dmatrix: Any, loss: Loss) -> Any:

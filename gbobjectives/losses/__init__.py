@@ -134,6 +134,9 @@ def get_loss(name: str | Mapping[str, Any] | Loss, **parameters: Any) -> Loss:
     return made if targets is None else made.bind(targets)
 
 
+Loss._get = staticmethod(get_loss)
+
+
 def _loss_of_spec(value: Any) -> Any:
     """Losses inside the spec of a loss."""
     if isinstance(value, Mapping) and "loss" in value:

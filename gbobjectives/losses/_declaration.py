@@ -17,7 +17,8 @@ from gbobjectives.links import IDENTITY, Interval, Link
 
 def snake_case(class_name: str) -> str:
     """`LogCoshLoss` -> `log_cosh`."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", class_name.removesuffix("Loss")).lower()
+    start_of_word = r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
+    return re.sub(start_of_word, "_", class_name.removesuffix("Loss")).lower()
 
 
 def _rebuild(cls: type["Declaration"], parameters: dict[str, Any]) -> "Declaration":
@@ -48,6 +49,7 @@ class Declaration(ABC):
     parity: ClassVar[str] = ""
     source: ClassVar[str] = ""
     y_domain: ClassVar[Interval] = Interval()
+    label_units: ClassVar[tuple[str, ...]] = ()
     link: ClassVar[Link] = IDENTITY
     convex: ClassVar[bool] = True
     redescending: ClassVar[bool] = False

@@ -61,6 +61,9 @@ class Loss(Declaration):
     #: Sum of losses with their coefficients: `SumLoss`, which `gbobjectives.losses` fills in.
     _compose: ClassVar[Callable[[tuple[tuple[float, "Loss"], ...]], "Loss"]]
 
+    #: A loss of a loss, a name or a spec: `get_loss`, which `gbobjectives.losses` fills in.
+    _get: ClassVar[Callable[[Any], "Loss"]]
+
     def __add__(self, other: "Loss") -> "Loss":
         if not isinstance(other, Loss):
             return NotImplemented

@@ -270,7 +270,7 @@ def _flat(terms: Any) -> tuple[tuple[float, Loss], ...]:
         if not isinstance(term, tuple | list) or len(term) != 2:
             raise ValueError(f"SumLoss: terms must be pairs (coefficient, loss); got {term!r}")
         a = check.real_parameter("SumLoss", "a coefficient", term[0], check.POSITIVE)
-        loss = term[1]
+        loss = Loss._get(term[1])
         if not isinstance(loss, RowLoss):
             raise TypeError(
                 f"SumLoss: losses of single rows can be added; got {loss!r}"

@@ -13,7 +13,7 @@ from gbobjectives.links import SOFTMAX, Interval, Link
 from gbobjectives.losses._intercept import MAX_SCORE, solve_intercept, weights_of
 from gbobjectives.losses.classes import ClassLoss
 
-__all__ = ["CrossEntropyLoss", "SoftmaxLoss"]
+__all__ = ["CrossEntropyLoss", "KLDivergenceLoss", "SoftmaxLoss"]
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,78 @@ class SoftmaxLoss(ClassLoss):
         t = self._smoothed(self._one_hot(y, dtype))
         return t if self.class_weight is None else t * np.asarray(self.class_weight, dtype=dtype)
 
+    def _log_shares(self, batch: Batch) -> Array:
+        """Logs of the classes' shares in all labels, centred; one without rows is far below."""
+        share = np.average(self._target(batch.y, np.float64), axis=0, weights=weights_of(batch))
+        share = share / share.sum()
+        seen = share > 0
+        score = np.full(self.n_classes, -MAX_SCORE)
+        score[seen] = np.log(share[seen]) - np.log(share[seen]).mean()
+        return score
+
 
 @dataclass(frozen=True)
-class CrossEntropyLoss(SoftmaxLoss):
+class LogProbabilityLoss(SoftmaxLoss):
+    """Base of losses -sum t log p, up to what depends on the label t alone."""
+
+    def _cross_entropy(self, y: Array, f: Array) -> Array:
+        # The score is centred first: t * f of a common shift of 1e30 would cancel all the rest.
+        f = f - f.max(axis=1, keepdims=True)
+        t = self._target(y, f.dtype)
+        value: Array = logsumexp(f) * t.sum(axis=1) - (t * f).sum(axis=1)
+        return value
+
+    def _both_pulls(self, y: Array, f: Array) -> tuple[Array, Array]:
+        """Pulls down and up: p times the shares of the other classes, and (1 - p) t."""
+        p, q = softmax_and_complement(f)
+        t = self._target(y, f.dtype)
+        # The total less a share that is nearly all of it cancels; hard labels have no such share.
+        others = sum_of_others(t) if y.ndim == 2 else t.sum(axis=1, keepdims=True) - t
+        # naive p sum(t) - t cancels to 0 where p rounds to 1
+        return p * others, q * t
+
+    def _gradient(self, y: Array, f: Array) -> Array:
+        down, up = self._both_pulls(y, f)
+        return down - up
+
+    def _hessian(self, y: Array, f: Array) -> Array:
+        p, q = softmax_and_complement(f)
+        total: Array = self._target(y, f.dtype).sum(axis=1, keepdims=True)
+        return p * q * total
+
+    def _pulls(self, y: Array, f: Array) -> Array:
+        down, up = self._both_pulls(y, f)
+        return down + up
+
+    def _gradient_curvature(self, rule: Rule, *arguments: Any) -> tuple[Array, Array]:
+        if rule.guarantee == "no_overshoot":
+            down, up = self._both_pulls(*arguments)
+            return down - up, down + up
+        return super()._gradient_curvature(rule, *arguments)
+
+    rules = {
+        "safe": Rule(lambda loss, y, f: loss._pulls(y, f), "no_overshoot", "|p - t|"),
+        "auto": Rule(lambda loss, y, f: loss._pulls(y, f), "no_overshoot", "|p - t|"),
+        "gershgorin": Rule(lambda loss, y, f: 2 * loss._hessian(y, f), "none", "2 p (1 - p)"),
+        "friedman": Rule(
+            lambda loss, y, f: loss.n_classes / (loss.n_classes - 1) * loss._hessian(y, f),
+            "none",
+            "K / (K - 1) p (1 - p)",
+        ),
+        "fisher": EXACT,
+        "gauss_newton": EXACT,
+    }
+
+    def _intercept(self, batch: Batch, has_offset: bool) -> Any:
+        if not self.resolved:
+            return self._resolved_on(batch)._intercept(batch, has_offset)
+        if has_offset:
+            return solve_intercept(self, batch)
+        return self._log_shares(batch)
+
+
+@dataclass(frozen=True)
+class CrossEntropyLoss(LogProbabilityLoss):
     r"""Cross-entropy, :math:`\log\sum_k e^{f_k} - f_y`: multinomial logistic regression.
 
     Estimates the class probabilities. Domain: integer labels 0 to K-1 of shape (n,), or soft
@@ -136,62 +205,65 @@ class CrossEntropyLoss(SoftmaxLoss):
     source: ClassVar[str] = "doi:10.1214/aos/1016218223"
 
     def _value(self, y: Array, f: Array) -> Array:
-        # The score is centred first: t * f of a common shift of 1e30 would cancel all the rest.
-        f = f - f.max(axis=1, keepdims=True)
-        t = self._target(y, f.dtype)
-        value: Array = logsumexp(f) * t.sum(axis=1) - (t * f).sum(axis=1)
-        return value
+        return self._cross_entropy(y, f)
 
-    def _both_pulls(self, y: Array, f: Array) -> tuple[Array, Array]:
-        """Pulls down and up: p times the shares of the other classes, and (1 - p) t."""
-        p, q = softmax_and_complement(f)
-        t = self._target(y, f.dtype)
-        # naive p sum(t) - t cancels to 0 where p rounds to 1
-        return p * (t.sum(axis=1, keepdims=True) - t), q * t
 
-    def _gradient(self, y: Array, f: Array) -> Array:
-        down, up = self._both_pulls(y, f)
-        return down - up
+@dataclass(frozen=True)
+class KLDivergenceLoss(LogProbabilityLoss):
+    r"""Kullback-Leibler divergence, :math:`\sum_c t_c \log(t_c / p_c)`: cross-entropy from 0 up.
 
-    def _hessian(self, y: Array, f: Array) -> Array:
-        p, q = softmax_and_complement(f)
-        total: Array = self._target(y, f.dtype).sum(axis=1, keepdims=True)
-        return p * q * total
+    Estimates the class probabilities. Domain: soft labels of shape (n, K) whose rows sum to 1,
+    or integer labels 0 to K-1 of shape (n,). Link: softmax; n_outputs = K. Convex. Units: nats;
+    f in log-odds up to a common constant. It is cross-entropy less the entropy of the label
+    (smoothed, each term with the weight of its class), so that a perfect prediction has the
+    value 0; gradient, Hessian, curvatures and intercept are those of cross-entropy.
 
-    def _pulls(self, y: Array, f: Array) -> Array:
-        down, up = self._both_pulls(y, f)
-        return down + up
+    Parameters
+    ----------
+    n_classes : int
+        K, at least 2.
+    class_weight : mapping, sequence of K numbers, "balanced" or None
+        Weight of each class; ``"balanced"`` is n / (K n_class), from the training labels.
+    label_smoothing : float
+        In [0, 1): t becomes t (1 - s) + s/K.
+    ignore_index : float, optional
+        A label whose rows are left out.
 
-    def _gradient_curvature(self, rule: Rule, *arguments: Any) -> tuple[Array, Array]:
-        if rule.guarantee == "no_overshoot":
-            down, up = self._both_pulls(*arguments)
-            return down - up, down + up
-        return super()._gradient_curvature(rule, *arguments)
+    Raises
+    ------
+    ValueError
+        If a parameter or a label is out of range, or the raw prediction has not K columns.
 
-    rules = {
-        "safe": Rule(lambda loss, y, f: loss._pulls(y, f), "no_overshoot", "|p - t|"),
-        "auto": Rule(lambda loss, y, f: loss._pulls(y, f), "no_overshoot", "|p - t|"),
-        "gershgorin": Rule(lambda loss, y, f: 2 * loss._hessian(y, f), "none", "2 p (1 - p)"),
-        "friedman": Rule(
-            lambda loss, y, f: loss.n_classes / (loss.n_classes - 1) * loss._hessian(y, f),
-            "none",
-            "K / (K - 1) p (1 - p)",
-        ),
-        "fisher": EXACT,
-        "gauss_newton": EXACT,
-    }
+    Notes
+    -----
+    ``safe`` and ``auto``, t + p - 2 t p, are ``no_overshoot`` for each class tree by itself: the
+    pulls t (1-p) and (1-t) p have log-slopes -p and 1-p. XGBoost and LightGBM carry integer
+    labels; soft ones are bound to the rows: see `bind`.
 
-    def _intercept(self, batch: Batch, has_offset: bool) -> Any:
-        if not self.resolved:
-            return self._resolved_on(batch)._intercept(batch, has_offset)
-        if has_offset:
-            return solve_intercept(self, batch)
-        share = np.average(self._target(batch.y, np.float64), axis=0, weights=weights_of(batch))
-        share = share / share.sum()
-        seen = share > 0
-        score = np.full(self.n_classes, -MAX_SCORE)
-        score[seen] = np.log(share[seen]) - np.log(share[seen]).mean()
-        return score
+    References
+    ----------
+    .. [1] Kullback and Leibler, On information and sufficiency, Annals of Mathematical
+       Statistics 1951, doi:10.1214/aoms/1177729694.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo, numpy as np
+    >>> y = np.array([[0.5, 0.3, 0.2]])
+    >>> loss = gbo.KLDivergenceLoss(n_classes=3)
+    >>> loss.value(y, np.log(y)).round(9), loss.value(y, 0 * y).round(4)
+    (array([0.]), array([0.069]))
+    """
+
+    aliases: ClassVar[tuple[str, ...]] = ("kld", "kullback_leibler_divergence")
+    formula: ClassVar[str] = "sum of t log(t / p)"
+    source: ClassVar[str] = "doi:10.1214/aoms/1177729694"
+
+    def _value(self, y: Array, f: Array) -> Array:
+        share = self._smoothed(self._one_hot(y, f.dtype))
+        # 0 log 0 is 0; the log of 0 itself is not finite
+        logs = np.log(np.maximum(share, np.finfo(f.dtype).tiny))
+        entropy: Array = -(self._target(y, f.dtype) * logs).sum(axis=1)
+        return self._cross_entropy(y, f) - entropy
 
 
 def softmax_and_complement(f: Array) -> tuple[Array, Array]:
@@ -203,3 +275,15 @@ def softmax_and_complement(f: Array) -> tuple[Array, Array]:
     others[rows, top] = 0
     q[rows, top] = others.sum(axis=1)
     return p, q
+
+
+def sum_of_others(x: Array) -> Array:
+    """Sum over the last axis of all entries but each one's own.
+
+    The naive total less the entry loses what is small beside it.
+    """
+    before, after = np.zeros_like(x), np.zeros_like(x)
+    np.cumsum(x[..., :-1], axis=-1, out=before[..., 1:])
+    np.cumsum(x[..., :0:-1], axis=-1, out=after[..., -2::-1])
+    total: Array = before + after
+    return total
