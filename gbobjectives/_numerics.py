@@ -39,6 +39,13 @@ def exp_saturating(x: Array) -> Array:
     return result
 
 
+def expm1_saturating(x: Array) -> Array:
+    """``exp(x) - 1``, held where `exp_saturating` holds; ``exp(x) - 1`` itself cancels near 0."""
+    limit = np.log(np.finfo(x.dtype).max / _HEAD_ROOM)
+    result: Array = np.expm1(np.minimum(x, limit.astype(x.dtype)))
+    return result
+
+
 def log_cosh(x: Array) -> Array:
     """``log(cosh(x))``; the naive form overflows for abs(x) above 710 (float32: 89).
 

@@ -13,6 +13,7 @@ from gbobjectives._numerics import (
     Array,
     exp_saturating,
     expit,
+    expm1_saturating,
     log1pexp,
     softmax,
 )
@@ -113,6 +114,11 @@ def _identity(x: Array) -> Array:
     return x
 
 
+def _sorted(x: Array) -> Array:
+    result: Array = np.sort(x, axis=-1)
+    return result
+
+
 def _logit(p: Array) -> Array:
     return np.log(p) - np.log1p(-p)
 
@@ -158,6 +164,7 @@ def _softsign_derivative(f: Array) -> Array:
 IDENTITY = Link("identity", _identity, _identity, np.ones_like, Interval())
 LOGIT = Link("logit", _logit, expit, _expit_derivative, Interval(0, 1, False, False))
 LOG = Link("log", np.log, exp_saturating, exp_saturating, Interval(0, np.inf, False, False))
+LOG1P = Link("log1p", np.log1p, expm1_saturating, exp_saturating, Interval(-1, np.inf, False, False))
 SOFTMAX = Link("softmax", _softmax_link, softmax, _softmax_derivative, Interval(0, 1, False, False))
 SOFTPLUS = Link("softplus", _softplus_link, log1pexp, expit, Interval(0, np.inf, False, False))
 TANH = Link("tanh", np.arctanh, np.tanh, _tanh_derivative, Interval(-1, 1, False, False))
@@ -165,4 +172,10 @@ SOFTSIGN = Link(
     "softsign", _softsign_link, _softsign, _softsign_derivative, Interval(-1, 1, False, False)
 )
 
-LINKS = {x.name: x for x in (IDENTITY, LOGIT, LOG, SOFTMAX, SOFTPLUS, TANH, SOFTSIGN)}
+# The outputs of a row in ascending order: each is one of the raw predictions, whence the ones.
+SORTED = Link("sorted", _identity, _sorted, np.ones_like, Interval())
+
+LINKS = {
+    x.name: x
+    for x in (IDENTITY, LOGIT, LOG, LOG1P, SOFTMAX, SOFTPLUS, TANH, SOFTSIGN, SORTED)
+}

@@ -18,7 +18,7 @@ from gbobjectives._batch import Batch
 from gbobjectives._numerics import Array, expit, log1pexp
 from gbobjectives.curvature import EXACT, Rule
 from gbobjectives.links import LOGIT, Interval, Link
-from gbobjectives.losses._intercept import log_odds, solve_intercept, weights_of
+from gbobjectives.losses._intercept import MAX_SCORE, log_odds, solve_intercept, weights_of
 from gbobjectives.losses.classes import ClassLoss, class_weights
 
 __all__ = ["FocalLoss", "LogLoss", "MarginLoss"]
@@ -28,24 +28,10 @@ ALPHAS = (1e-6, 1 - 1e-6)
 
 
 @dataclass(frozen=True)
-class MarginLoss(ClassLoss):
-    r"""Base of binary losses :math:`\varphi(z)` of the margin, z = f for y = 1, -f for y = 0.
+class BinaryLoss(ClassLoss):
+    r"""Base of binary losses :math:`\varphi(z)` of the margin, whatever their curvature.
 
-    A subclass supplies ``_phi(z)``, decreasing; ``_phi_derivatives(z)``, its first and second
-    derivative; and ``_slope_bound()``, kappa, how fast a pull may fade:
-    ``d log|phi'| / dz >= -kappa``. Then ``safe``, kappa times the sum of the pulls, is
-    ``no_overshoot`` (see `gbobjectives.curvature`: up pulls fade and down pulls grow no faster
-    than exp(kappa t) on the way up, and the reverse on the way down), and ``auto`` is
-    max(h, pulls/2): the exact curvature where it is trusted, and no step beyond 2.
-
-    Parameters
-    ----------
-    pos_weight : float
-        Weight of positives, on top of their class weight.
-    class_weight : mapping, sequence of (negative, positive), "balanced" or None
-        Weight of each class; ``"balanced"`` is n / (2 n_class), from the training labels.
-    label_smoothing : float
-        In [0, 1): y becomes y (1 - s) + s/2.
+    A subclass supplies ``_phi(z)`` and ``_phi_derivatives(z)``, its first and second derivative.
     """
 
     pos_weight: float = field(default=1.0, kw_only=True)
@@ -60,9 +46,6 @@ class MarginLoss(ClassLoss):
 
     @abstractmethod
     def _phi_derivatives(self, z: Array) -> tuple[Array, Array]: ...
-
-    @abstractmethod
-    def _slope_bound(self) -> float: ...
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -82,8 +65,13 @@ class MarginLoss(ClassLoss):
         negative, positive = self.class_weight or (1.0, 1.0)
         return positive * self.pos_weight, negative
 
-    def _mixture(self, y: Array, f: Array, function: Callable[[Array], Any]) -> Any:
-        """Positive and negative part of a row: (weight, function(z), sign of z) of each.
+    def _margin(self, f: Array, sign: Any) -> Array:
+        """Margin of rows of that sign: 1 for positives, -1 for negatives; one, or one a row."""
+        margin: Array = sign * f
+        return margin
+
+    def _mixture(self, y: Array, f: Array, function: Callable[..., Any]) -> Any:
+        """Positive and negative part of a row: (weight, function(z), dz/df) of each.
 
         Hard labels have one part only, and cost one evaluation.
         """
@@ -92,8 +80,11 @@ class MarginLoss(ClassLoss):
         if np.all((y == 0) | (y == 1)):
             sign = 2 * y - 1
             weight = positive * y + negative * (1 - y)
-            return [(weight, function(sign * f), sign)]
-        return [(positive * y, function(f), 1), (negative * (1 - y), function(-f), -1)]
+            return [(weight, function(self._margin(f, sign)), sign)]
+        return [
+            (positive * y, function(self._margin(f, 1)), 1),
+            (negative * (1 - y), function(self._margin(f, -1)), -1),
+        ]
 
     def _value(self, y: Array, f: Array) -> Array:
         parts = self._mixture(y, f, self._phi)
@@ -114,43 +105,157 @@ class MarginLoss(ClassLoss):
     def _hessian(self, y: Array, f: Array) -> Array:
         return self._derivatives(y, f)[1]
 
-    def _gradient_curvature(self, rule: Rule, *arguments: Any) -> tuple[Array, Array]:
-        g, h, pulls = self._derivatives(*arguments)
-        if rule is self.rules["auto"]:
-            return g, np.maximum(h, pulls / 2)
-        if rule is self.rules["safe"]:
-            return g, self._slope_bound() * pulls
-        return g, rule.kernel(self, *arguments)
-
-    def _safe(self, y: Array, f: Array) -> Array:
-        return self._slope_bound() * self._derivatives(y, f)[2]
-
-    def _auto(self, y: Array, f: Array) -> Array:
-        _, h, pulls = self._derivatives(y, f)
-        return np.maximum(h, pulls / 2)
-
-    rules = {
-        "safe": Rule(lambda loss, y, f: loss._safe(y, f), "no_overshoot", "kappa |g|"),
-        "auto": Rule(lambda loss, y, f: loss._auto(y, f), "heuristic", "max(h, |g| / 2)"),
-    }
-
     def _intercept(self, batch: Batch, has_offset: bool) -> Any:
         if not self.resolved:
             return self._resolved_on(batch)._intercept(batch, has_offset)
         if has_offset:
-            return solve_intercept(self, batch)
-        # Without an offset only the total weight of each class matters: two rows stand for all.
-        totals = self._totals(batch)
-        return solve_intercept(self, Batch(np.array([0.0, 1.0]), np.zeros(2), totals))
-
-    def _totals(self, batch: Batch) -> Array:
-        """Total weight of negatives and of positives, as given."""
+            return self._solved(batch)
+        # Without an offset only the total weight of each class matters.
         totals: Array = weights_of(batch) @ self._shares(batch.y.astype(np.float64))
-        return totals
+        positive, negative = self._weighed(totals)
+        # A class weight of 0 may leave no row that counts.
+        return self._constant(totals) if positive + negative > 0 else 0.0
+
+    def _constant(self, totals: Array) -> float:
+        """Best constant for total weights of negatives and positives: two rows stand for all."""
+        found: float = self._solved(Batch(np.array([0.0, 1.0]), np.zeros(2), totals))
+        return found
+
+    def _solved(self, batch: Batch) -> Any:
+        if self.convex:
+            return solve_intercept(self, batch)
+        # There may be more than one valley: the whole range is looked at.
+        return solve_intercept(self, batch, -MAX_SCORE, MAX_SCORE)
+
+    def _weighed(self, totals: Array) -> tuple[float, float]:
+        """Total weights of positives and negatives as the loss has them."""
+        negative, positive = totals.tolist()
+        share = float(self._smoothed(positive / (positive + negative)))
+        up, down = self._class_weights()
+        return up * share, down * (1 - share)
+
+
+def _pull_curvature(loss: Any, y: Array, f: Array) -> Array:
+    """Kappa times the sum of the pulls."""
+    pulls: Array = loss._slope_bound() * loss._derivatives(y, f)[2]
+    return pulls
+
+
+def _trusted_curvature(loss: Any, y: Array, f: Array) -> Array:
+    """The exact curvature, and no step beyond 2."""
+    _, h, pulls = loss._derivatives(y, f)
+    trusted: Array = np.maximum(h, pulls / 2)
+    return trusted
 
 
 @dataclass(frozen=True)
-class LogLoss(MarginLoss):
+class MarginLoss(BinaryLoss):
+    r"""Base of binary losses :math:`\varphi(z)` of the margin, z = f for y = 1, -f for y = 0.
+
+    A subclass supplies ``_phi(z)``, decreasing; ``_phi_derivatives(z)``, its first and second
+    derivative; and ``_slope_bound()``, kappa, how fast a pull may fade:
+    ``d log|phi'| / dz >= -kappa``. Then ``safe``, kappa times the sum of the pulls, is
+    ``no_overshoot`` (see `gbobjectives.curvature`: up pulls fade and down pulls grow no faster
+    than exp(kappa t) on the way up, and the reverse on the way down), and ``auto`` is
+    max(h, pulls/2): the exact curvature where it is trusted, and no step beyond 2.
+
+    Parameters
+    ----------
+    pos_weight : float
+        Weight of positives, on top of their class weight.
+    class_weight : mapping, sequence of (negative, positive), "balanced" or None
+        Weight of each class; ``"balanced"`` is n / (2 n_class), from the training labels.
+    label_smoothing : float
+        In [0, 1): y becomes y (1 - s) + s/2.
+    """
+
+    @abstractmethod
+    def _slope_bound(self) -> float: ...
+
+    def _gradient_curvature(self, rule: Rule, *arguments: Any) -> tuple[Array, Array]:
+        g, h, pulls = self._derivatives(*arguments)
+        if rule.kernel is _trusted_curvature:
+            return g, np.maximum(h, pulls / 2)
+        if rule.kernel is _pull_curvature:
+            return g, self._slope_bound() * pulls
+        return g, rule.kernel(self, *arguments)
+
+    rules = {
+        "safe": Rule(_pull_curvature, "no_overshoot", "kappa |g|"),
+        "auto": Rule(_trusted_curvature, "heuristic", "max(h, |g| / 2)"),
+    }
+
+
+@dataclass(frozen=True)
+class LogisticMargin(MarginLoss):
+    """Kernels of log(1 + e^-z), which several losses share."""
+
+    def _phi(self, z: Array) -> Array:
+        return log1pexp(-z)
+
+    def _phi_derivatives(self, z: Array) -> tuple[Array, Array]:
+        q = expit(-z)
+        # naive q (1 - q) cancels to 0 where q rounds to 1
+        return -q, q * expit(z)
+
+    def _slope_bound(self) -> float:
+        return 1.0
+
+
+class AlphaBalanced(MarginLoss):
+    """Base of losses with a weight alpha of positives, and 1 - alpha of negatives.
+
+    No dataclass itself: the place of alpha among the parameters is the subclass's.
+    """
+
+    alpha: Any
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        owner = type(self).__name__
+        if isinstance(self.alpha, Real):
+            alpha = check.real_parameter(owner, "alpha", self.alpha, check.OPEN_UNIT_INTERVAL)
+        else:
+            alpha = class_weights(owner, "alpha", self.alpha, 2)
+        object.__setattr__(self, "alpha", alpha)
+
+    @property
+    def resolved(self) -> bool:
+        """Whether alpha and the class weights are numbers."""
+        return super().resolved and not isinstance(self.alpha, str)
+
+    def _resolve(self, batch: Batch, statistics: Any) -> Self:
+        loss = super()._resolve(batch, statistics)
+        if not isinstance(self.alpha, str):
+            return loss
+        # Labels of one class alone: any weight of the other will do.
+        share = statistics[0] / statistics.sum()
+        alpha: Any = {"alpha": float(np.clip(share, *ALPHAS))}
+        return replace(loss, **alpha)
+
+    def _class_weights(self) -> tuple[float, float]:
+        positive, negative = super()._class_weights()
+        if self.alpha is None:
+            return positive, negative
+        a, b = (1 - self.alpha, self.alpha) if isinstance(self.alpha, float) else self.alpha
+        return positive * b, negative * a
+
+
+def modulation(q: Array, gamma: float) -> Array:
+    """q^gamma; a power costs more than all the rest, and the usual gammas need none."""
+    if gamma == 0:
+        return np.ones_like(q)
+    if gamma == 1:
+        return q
+    square: Array = q * q
+    if gamma in (2, 4):
+        return square if gamma == 2 else square * square
+    power: Array = q**gamma
+    return power
+
+
+@dataclass(frozen=True)
+class LogLoss(LogisticMargin):
     r"""Log loss, :math:`\log(1 + e^f) - y f`: logistic regression.
 
     Estimates the probability of y = 1. Domain: [0, 1], soft labels included. Link: logit.
@@ -202,30 +307,14 @@ class LogLoss(MarginLoss):
     source: ClassVar[str] = "doi:10.1214/aos/1016218223"
     metric_name: ClassVar[str] = "log_loss"
 
-    def _phi(self, z: Array) -> Array:
-        return log1pexp(-z)
-
-    def _phi_derivatives(self, z: Array) -> tuple[Array, Array]:
-        q = expit(-z)
-        # naive q (1 - q) cancels to 0 where q rounds to 1
-        return -q, q * expit(z)
-
-    def _slope_bound(self) -> float:
-        return 1.0
-
     rules = {"fisher": EXACT, "gauss_newton": EXACT}
 
-    def _intercept(self, batch: Batch, has_offset: bool) -> Any:
-        if has_offset or not self.resolved:
-            return super()._intercept(batch, has_offset)
-        negative, positive = self._totals(batch).tolist()
-        share = self._smoothed(positive / (positive + negative))
-        up, down = self._class_weights()
-        return log_odds(up * float(share), down * float(1 - share))
+    def _constant(self, totals: Array) -> float:
+        return log_odds(*self._weighed(totals))
 
 
 @dataclass(frozen=True)
-class FocalLoss(MarginLoss):
+class FocalLoss(AlphaBalanced):
     r"""Focal loss, :math:`-\alpha_t (1 - p_t)^\gamma \log p_t`: log loss that mutes easy rows.
 
     Estimates a distorted probability (for gamma > 0 drawn towards 1/2). Domain: [0, 1], soft
@@ -278,47 +367,17 @@ class FocalLoss(MarginLoss):
         super().__post_init__()
         gamma = check.real_parameter("FocalLoss", "gamma", self.gamma, check.NON_NEGATIVE)
         object.__setattr__(self, "gamma", gamma)
-        if isinstance(self.alpha, Real):
-            alpha = check.real_parameter("FocalLoss", "alpha", self.alpha, check.OPEN_UNIT_INTERVAL)
-        else:
-            alpha = class_weights("FocalLoss", "alpha", self.alpha, 2)
-        object.__setattr__(self, "alpha", alpha)
-
-    @property
-    def resolved(self) -> bool:
-        """Whether alpha and the class weights are numbers."""
-        return super().resolved and not isinstance(self.alpha, str)
-
-    def _resolve(self, batch: Batch, statistics: Any) -> Self:
-        loss = super()._resolve(batch, statistics)
-        if not isinstance(self.alpha, str):
-            return loss
-        # Labels of one class alone: any weight of the other will do.
-        share = statistics[0] / statistics.sum()
-        return replace(loss, alpha=float(np.clip(share, *ALPHAS)))
-
-    def _class_weights(self) -> tuple[float, float]:
-        positive, negative = super()._class_weights()
-        if self.alpha is None:
-            return positive, negative
-        a, b = (1 - self.alpha, self.alpha) if isinstance(self.alpha, float) else self.alpha
-        return positive * b, negative * a
-
-    def _modulation(self, q: Array) -> Array:
-        """q^gamma; a power costs more than all the rest, and the usual gammas need none."""
-        products = {0.0: np.ones_like(q), 1.0: q, 2.0: q * q}
-        return products[self.gamma] if self.gamma in products else q**self.gamma
 
     def _phi(self, z: Array) -> Array:
         # log p by way of log(1 + e^-z): log of a rounded p is -inf
-        return self._modulation(expit(-z)) * log1pexp(-z)
+        return modulation(expit(-z), self.gamma) * log1pexp(-z)
 
     def _phi_derivatives(self, z: Array) -> tuple[Array, Array]:
         p, q, log_p = expit(z), expit(-z), -log1pexp(-z)
-        modulation = self._modulation(q)
+        muted = modulation(q, self.gamma)
         slope = q - self.gamma * p * log_p
         bend = (1 + 2 * self.gamma) * q + self.gamma * (q - self.gamma * p) * log_p
-        return -modulation * slope, modulation * p * bend
+        return -muted * slope, muted * p * bend
 
     def _slope_bound(self) -> float:
         return 1 + self.gamma
