@@ -29,11 +29,14 @@ def weighted_mean(batch: Batch, values: Array) -> float:
 
 def weighted_quantile(batch: Batch, quantile: float) -> float:
     """Smallest label (less its offset) that at least that share of the weight does not pass."""
+    return float(weighted_quantiles(batch, np.asarray(quantile)))
+
+
+def weighted_quantiles(batch: Batch, quantiles: Array) -> Array:
+    """`weighted_quantile` of several shares at once."""
     x = batch.y.astype(np.float64) - batch.f
-    if batch.w is None:
-        return float(np.quantile(x, quantile, method="inverted_cdf"))
-    w = weights_of(batch)
-    return float(np.quantile(x, quantile, weights=w, method="inverted_cdf"))
+    w = None if batch.w is None else weights_of(batch)
+    return np.asarray(np.quantile(x, quantiles, weights=w, method="inverted_cdf"))
 
 
 def log_odds(positive: float, negative: float) -> float:
@@ -42,11 +45,14 @@ def log_odds(positive: float, negative: float) -> float:
         return float(np.clip(np.log(positive) - np.log(negative), -MAX_SCORE, MAX_SCORE))
 
 
-def solve_intercept(loss: Any, batch: Batch, low: float = -1.0, high: float = 1.0) -> Any:
+def solve_intercept(
+    loss: Any, batch: Batch, low: float = -1.0, high: float = 1.0, places: Any = ()
+) -> Any:
     """Minimise the weighted mean loss over the constant added to the offset.
 
     A convex loss of one output has its gradient's root bracketed and refined by Brent's method;
-    otherwise the value is minimised.
+    otherwise the value is minimised, and the best of a grid and of the places, where a valley
+    may be, is refined.
     """
     if loss.n_outputs > 1:
         return _solve_several(loss, batch)
@@ -59,7 +65,8 @@ def solve_intercept(loss: Any, batch: Batch, low: float = -1.0, high: float = 1.
     if low >= high:
         return low
     if not loss.convex:
-        return _minimise(loss, batch, low, high)
+        grid = np.linspace(low, high, 33)
+        return _minimise(loss, batch, np.unique(np.concatenate([grid, places])))
     if gradient(low) >= 0:
         return low
     if gradient(high) <= 0:
@@ -89,17 +96,19 @@ def _grow(gradient: Callable[[float], float], end: float, limit: float) -> float
     return float(end)
 
 
-def _minimise(loss: Any, batch: Batch, low: float, high: float) -> float:
+def _minimise(loss: Any, batch: Batch, grid: Array) -> float:
     def value(c: float) -> float:
         mean: float = loss._mean(_shifted(batch, c), loss._value)
         return mean
 
     # A coarse grid first: a bounded search alone may settle in a side valley.
-    grid = np.linspace(low, high, 33)
-    best = int(np.argmin([value(c) for c in grid]))
-    bounds = grid[max(best - 1, 0)], grid[min(best + 1, 32)]
-    found = minimize_scalar(value, bounds=bounds, method="bounded", options={"xatol": 1e-10})
-    return float(found.x)
+    values = [value(c) for c in grid]
+    best = int(np.argmin(values))
+    left, right = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
+    found = minimize_scalar(
+        value, bounds=(left, right), method="bounded", options={"xatol": 1e-10 * (right - left)}
+    )
+    return float(found.x if found.fun < values[best] else grid[best])
 
 
 def _solve_several(loss: Any, batch: Batch) -> Array:

@@ -26,6 +26,7 @@ from gbobjectives.losses._intercept import (
     solve_intercept,
     weighted_mean,
     weighted_quantile,
+    weighted_quantiles,
 )
 from gbobjectives.losses.kinds import RowLoss
 from gbobjectives.parallel import map_blocks
@@ -97,6 +98,13 @@ def _mad(batch: Batch, unit: float) -> float:
     return SIGMA_OVER_MEAN * _mean_of(np.abs, batch)
 
 
+def bounded_delta(delta: float, at_median: float) -> float:
+    """Delta of the residuals, no smaller than its floor: a share of that at the labels' median."""
+    delta = max(delta, DELTA_FLOOR * at_median)
+    # Constant labels fitted exactly: any width will do.
+    return min(delta, WIDTHS.high) if delta >= WIDTHS.low else 1.0
+
+
 @dataclass(frozen=True)
 class ResidualLoss(RowLoss):
     r"""Base of losses of one residual, :math:`\delta^2 \rho(u)` with :math:`u = (f - y)/\delta`.
@@ -134,14 +142,18 @@ class ResidualLoss(RowLoss):
     auto_delta: ClassVar[AutoDelta] = AutoDelta("mad", 1.345)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not isinstance(self.delta, str):
-            delta = check.real_parameter(type(self).__name__, "delta", self.delta, WIDTHS)
-            object.__setattr__(self, "delta", delta)
+            object.__setattr__(self, "delta", self._checked_delta(self.delta))
         elif self.delta != "auto":
             raise ValueError(
                 f'{type(self).__name__}: delta must be "auto" or a positive number; '
                 f"got {self.delta!r}"
             )
+
+    def _checked_delta(self, delta: Any) -> Any:
+        """A delta that is given, as a number; a loss of several outputs may take several."""
+        return check.real_parameter(type(self).__name__, "delta", delta, WIDTHS)
 
     @abstractmethod
     def _rho(self, u: Array) -> Array: ...
@@ -210,15 +222,15 @@ class ResidualLoss(RowLoss):
         if self.resolved:
             return self
         unit, at_median = statistics
-        delta = max(self.auto_delta.of(batch, unit), DELTA_FLOOR * at_median)
-        # Constant labels fitted exactly: any width will do.
-        return replace(self, delta=min(delta, WIDTHS.high) if delta >= WIDTHS.low else 1.0)
+        return replace(self, delta=bounded_delta(self.auto_delta.of(batch, unit), at_median))
 
     def _intercept(self, batch: Batch, has_offset: bool) -> Any:
         x = batch.y.astype(np.float64) - batch.f
         centred = Batch(x, np.full_like(x, weighted_quantile(batch, 0.5)), batch.w)
         loss = self._resolved_on(centred)
-        return solve_intercept(loss, batch, low=float(x.min()), high=float(x.max()))
+        # Far labels stretch the range; the valleys of a loss that forgets them lie where most are.
+        places = () if loss.convex else weighted_quantiles(batch, np.linspace(0, 1, 65))
+        return solve_intercept(loss, batch, float(x.min()), float(x.max()), places)
 
 
 @dataclass(frozen=True)

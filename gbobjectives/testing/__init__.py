@@ -7,7 +7,7 @@ beyond NumPy and SciPy is needed.
 import copy
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -281,7 +281,9 @@ def _scale_free(subject: _ObjectiveCase) -> Problems:
     y, f, w, _ = subject.batch()
     g, h = made.gradient_hessian(y, f, w)
     for factor in (1e-6, 1e6):
-        scaled_g, scaled_h = made.gradient_hessian(y * factor, f * factor, w)
+        units = {name: factor * getattr(loss, name) for name in loss.label_units}
+        scaled = Objective(replace(loss, **units), made.curvature, made.scale, made.n_threads)
+        scaled_g, scaled_h = scaled.gradient_hessian(y * factor, f * factor, w)
         for name, got, want in (("g", scaled_g / factor, g), ("h", scaled_h, h)):
             if not np.allclose(got, want, rtol=SCALE_FREE, atol=SCALE_FREE * np.abs(want).max()):
                 off = float(np.abs(got - want).max() / np.abs(want).max())

@@ -109,6 +109,8 @@ def _row_leaves(
     # What the leaf cannot be blamed for: rounding of its sums, and of the scores themselves.
     reach = np.abs(f[at]) + np.abs(moved[at])
     size = np.abs(value) + np.abs(after) + np.abs(gradient) * reach
+    # A saturated gradient may overflow here, and 0 times inf is NaN.
+    size = np.minimum(size, np.finfo(np.float64).max)
     return _count(*(np.add.reduceat(w * x, starts) for x in (value, after, size)))
 
 
@@ -174,7 +176,8 @@ def _leaf_rows(
         return y, around(y, loss) + column(spread) * (score + shift)
     score = column(spread) * score + shift
     if loss.link.name == "log":
-        score = score + np.where(rng.random(rows) < 0.5, np.log(y + 0.5), 0.0)
+        near = (rng.random(rows) < 0.5).reshape(-1, *(1,) * (len(shape) - 1))
+        score = score + np.where(near, np.log(around(y, loss) + 0.5), 0.0)
     return y, score
 
 

@@ -21,14 +21,15 @@ Generator = np.random.Generator
 
 
 def score_scale(loss: Loss) -> float:
-    """Raw prediction over which the loss bends: its delta, or 1."""
-    delta = getattr(loss, "delta", 1.0)
+    """Raw prediction over which the loss bends: its delta, what else it says, or 1."""
+    delta = getattr(loss, "delta", getattr(loss, "_scale", 1.0))
     return 1.0 if isinstance(delta, str) else float(np.mean(delta))
 
 
 def is_residual(loss: Loss) -> bool:
     """Whether a row's raw prediction is compared with its label."""
-    return isinstance(loss, RowLoss) and loss.link.name == "identity" and not has_classes(loss)
+    on_scale = loss.link.name in ("identity", "sorted")
+    return isinstance(loss, RowLoss) and on_scale and not has_classes(loss)
 
 
 def has_classes(loss: Loss) -> bool:
@@ -105,10 +106,11 @@ class Case:
         h = np.abs(self.loss.hessian(y, f, group=group))
         return h + np.abs(self.loss.gradient(y, f, group=group)) / self.scale
 
-    def curves(self, dtype: Any, grid: Array) -> Iterator[tuple[str, Array, Array, Array]]:
+    def curves(self, dtype: Any, grid: Array) -> Iterator[tuple[str, Array, Array, Array, Array]]:
         """Value and gradient along one raw prediction that runs over the grid.
 
-        Yields (what was moved, points, value, gradient), all of shape (len(grid),). Rows that
+        Yields (what was moved, points, value, gradient, whether the point is on no kink), all of
+        shape (len(grid),). Rows that
         see each other move within a small group, repeated once for each point.
         """
         n = len(grid)
@@ -130,7 +132,10 @@ class Case:
                 gradient = self.loss.gradient(flat_y, flat_f, group=group).reshape(shape)
                 what = f"y_true {label}" + (f", output {output}" if len(shape) > 2 else "")
                 moved = (slice(None), 0, output)[: f.ndim]
-                yield what, f[moved], value, gradient[moved]
+                smooth = np.ones(n, dtype=bool)
+                for kink in self.loss.kinks(flat_y, flat_f):
+                    smooth &= (flat_f != kink).reshape(shape)[moved]
+                yield what, f[moved], value, gradient[moved], smooth
 
 
 def draw_labels(
