@@ -164,7 +164,9 @@ def _softsign_derivative(f: Array) -> Array:
 IDENTITY = Link("identity", _identity, _identity, np.ones_like, Interval())
 LOGIT = Link("logit", _logit, expit, _expit_derivative, Interval(0, 1, False, False))
 LOG = Link("log", np.log, exp_saturating, exp_saturating, Interval(0, np.inf, False, False))
-LOG1P = Link("log1p", np.log1p, expm1_saturating, exp_saturating, Interval(-1, np.inf, False, False))
+LOG1P = Link(
+    "log1p", np.log1p, expm1_saturating, exp_saturating, Interval(-1, np.inf, False, False)
+)
 SOFTMAX = Link("softmax", _softmax_link, softmax, _softmax_derivative, Interval(0, 1, False, False))
 SOFTPLUS = Link("softplus", _softplus_link, log1pexp, expit, Interval(0, np.inf, False, False))
 TANH = Link("tanh", np.arctanh, np.tanh, _tanh_derivative, Interval(-1, 1, False, False))
@@ -176,6 +178,5 @@ SOFTSIGN = Link(
 SORTED = Link("sorted", _identity, _sorted, np.ones_like, Interval())
 
 LINKS = {
-    x.name: x
-    for x in (IDENTITY, LOGIT, LOG, LOG1P, SOFTMAX, SOFTPLUS, TANH, SOFTSIGN, SORTED)
+    x.name: x for x in (IDENTITY, LOGIT, LOG, LOG1P, SOFTMAX, SOFTPLUS, TANH, SOFTSIGN, SORTED)
 }

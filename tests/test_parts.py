@@ -24,6 +24,7 @@ ELEMENTARY = {
     "log_cosh": (num.log_cosh, lambda x: mp.log(mp.cosh(x))),
     "sech2": (num.sech2, lambda x: 1 / mp.cosh(x) ** 2),
     "exp_saturating": (num.exp_saturating, mp.exp),
+    "expm1_saturating": (num.expm1_saturating, mp.expm1),
 }
 POINTS = [0.0, 1e-6, 1e-3, 0.3, 0.9999, 1.0, 1.0001, 3.0, 8.9, 17.0, 37.4, 40.0]
 SIGNED = np.array(sorted({s * x for x in POINTS for s in (1, -1)}))
@@ -90,10 +91,12 @@ RESPONSES = {
     "identity": np.array([-3.0, 0.0, 5.0]),
     "logit": np.array([1e-9, 0.2, 0.5, 0.999]),
     "log": np.array([1e-9, 1.0, 1e9]),
+    "log1p": np.array([-1 + 1e-6, 1e-9, 1e9]),
     "softplus": np.array([1e-9, 1.0, 50.0]),
     "tanh": np.array([-0.99, 0.0, 0.5]),
     "softsign": np.array([-0.99, 0.0, 0.5]),
     "softmax": np.array([[0.2, 0.3, 0.5], [0.98, 0.01, 0.01]]),
+    "sorted": np.array([-3.0, 0.0, 5.0]),
 }
 
 

@@ -59,7 +59,8 @@ class Declaration(ABC):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.name = snake_case(cls.__name__)
+        if "name" not in cls.__dict__:
+            cls.name = snake_case(cls.__name__)
         if "__repr__" not in cls.__dict__:
             # A dataclass would write one of its own.
             cls.__repr__ = Declaration.__repr__  # type: ignore[method-assign]

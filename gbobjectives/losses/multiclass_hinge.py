@@ -75,7 +75,6 @@ class CategoricalHingeLoss(SoftmaxLoss):
     array([0. , 2.5])
     """
 
-    aliases: ClassVar[tuple[str, ...]] = ("categorical_hinge",)
     estimates: ClassVar[str] = "a decision"
     formula: ClassVar[str] = "max(0, 1 + max_wrong f - f_y)"
     source: ClassVar[str] = "doi:10.1023/A:1013637720281"

@@ -253,7 +253,7 @@ class GemanMcClureLoss(Redescending):
     array([0.25, 0.5 ])
     """
 
-    aliases: ClassVar[tuple[str, ...]] = ("geman_mcclure",)
+    name: ClassVar[str] = "geman_mcclure"
     estimates: ClassVar[str] = "smoothed mode"
     formula: ClassVar[str] = "delta^2 u^2 / (1 + u^2) / 2, u = r / delta"
     source: ClassVar[str] = "doi:10.1007/BF00131148"
