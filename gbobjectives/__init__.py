@@ -32,6 +32,7 @@ from gbobjectives.losses.coupled import *
 from gbobjectives.losses.decision import *
 from gbobjectives.losses.hinge import *
 from gbobjectives.losses.kinds import *
+from gbobjectives.losses.logarithmic import *
 from gbobjectives.losses.multiclass import *
 from gbobjectives.losses.multiclass_variants import *
 from gbobjectives.losses.quantile import *

@@ -29,6 +29,13 @@ def expit(x: Array) -> Array:
     return result
 
 
+def saturated(x: Array) -> Array:
+    """``x``, held at the largest finite number of the dtype over 2^20 on either side."""
+    limit = np.finfo(x.dtype).max / _HEAD_ROOM
+    result: Array = np.clip(x, -limit, limit)
+    return result
+
+
 def exp_saturating(x: Array) -> Array:
     """``exp(x)``, held at the largest finite number of the dtype over 2^20.
 

@@ -31,6 +31,7 @@ ROOMS = [
     ("losses.robust", "losses.ranking", "losses.multiclass_hinge", "losses.ordinal"),
     ("losses.rounded_hinge", "losses.imbalance"),
     ("losses.quantile", "losses.redescending", "losses.asymmetric", "losses.relative"),
+    ("losses.logarithmic",),
     ("losses.amount", "losses.hinge", "losses.binary_variants", "losses.multiclass_variants"),
     ("losses.several", "losses.decision"),
     ("losses.composition",),
