@@ -17,6 +17,7 @@ import numpy as np
 
 from gbobjectives import _validation as check
 from gbobjectives._numerics import Array, log_cosh
+from gbobjectives.parallel import total
 
 __all__ = [
     "accuracy",
@@ -140,6 +141,10 @@ def accuracy(y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
 
 
 def _mean(values: Array, sample_weight: Any) -> Any:
+    if values.ndim == 1:
+        w = np.ones_like(values) if sample_weight is None else np.asarray(sample_weight)
+        weighted, weight = total([np.array([(values * w).sum(), w.sum()], dtype=np.float64)])
+        return values.dtype.type(weighted / weight)
     if sample_weight is None:
         return values.mean(axis=-1)
     return np.average(values, axis=-1, weights=np.asarray(sample_weight))

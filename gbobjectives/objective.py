@@ -13,6 +13,7 @@ from gbobjectives._numerics import Array
 from gbobjectives.curvature import TINY, Rule
 from gbobjectives.losses import get_loss
 from gbobjectives.losses.base import Loss
+from gbobjectives.parallel import total
 
 #: Both libraries store derivatives as float32; sums of what saturates here stay finite.
 FLOAT32_LIMIT = float(np.finfo(np.float32).max) / 2**24
@@ -59,6 +60,14 @@ class Objective:
         default_factory=dict, init=False, repr=False, compare=False
     )
 
+    #: What the loss needs of the labels alone, where they are more than those it is shown.
+    _statistics: tuple[Any, ...] = field(default=(), init=False, repr=False, compare=False)
+
+    #: For each data set what a loss that `remembers` knows of the rounds before.
+    _memory: dict[Any, dict[str, Any]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "loss", get_loss(self.loss))
         self.loss.rule(self.curvature)
@@ -75,8 +84,8 @@ class Objective:
             check.count_parameter("Objective", "n_threads", self.n_threads, 1)
 
     def __getstate__(self) -> dict[str, Any]:
-        # The cache is no part of the objective: copies start with an empty one.
-        return {**self.__dict__, "_label_cache": {}}
+        # Cache and memory are no part of the objective: copies start with empty ones.
+        return {**self.__dict__, "_label_cache": {}, "_memory": {}}
 
     def gradient_hessian(
         self, y_true: Any, raw_prediction: Any, sample_weight: Any = None, group: Any = None
@@ -108,12 +117,15 @@ class Objective:
         """
         batch = self.loss._batch(y_true, raw_prediction, sample_weight, group)
         loss = self._resolved(batch)
+        if loss.remembers:
+            loss = loss._recalled(batch, self._memory.setdefault(label_fingerprint(batch), {}))
         rule = loss.rule(self.curvature)
         normalise = self.scale == "auto" and loss.normalised
         g = np.empty_like(batch.f, dtype=np.float32)
         h = np.empty_like(batch.f, dtype=np.float32)
         if normalise or rule.relative_floor > 0:
-            mean = self._fill(loss, rule, batch, g, h, weigh=False)
+            *sums, weight = total(self._fill(loss, rule, batch, g, h, weigh=False))
+            mean = np.squeeze(np.divide(sums, weight))
             # Exact Hessians may all be 0, or negative on the whole: there is no unit in them.
             unit = np.where(mean > 0, mean, 1.0)
             scale = unit if normalise else self._number()
@@ -127,24 +139,45 @@ class Objective:
         loss = self.loss.resolve(y_true, raw_prediction, sample_weight)
         return type(self)(loss, self.curvature, self.scale, self.n_threads)
 
+    def for_shards(self, y_true: Any, sample_weight: Any = None) -> Self:
+        """The same objective for calls on parts of these rows, each in another process.
+
+        What the loss takes from the labels alone, such as the floor of ``delta="auto"`` and
+        balanced class weights, is taken from all of them here; what it adds up in each round is
+        for `gbobjectives.parallel.totals` to add up over the parts.
+        """
+        made = type(self)(self.loss, self.curvature, self.scale, self.n_threads)
+        n = np.shape(y_true)[0]
+        zeros = np.zeros(n if self.loss.n_outputs == 1 else (n, self.loss.n_outputs), np.float32)
+        batch = self.loss._batch(y_true, zeros, sample_weight, None)
+        object.__setattr__(made, "_statistics", (self.loss._label_statistics(batch),))
+        return made
+
     def _number(self) -> float:
         return self.scale if isinstance(self.scale, float) else 1.0
 
     def _resolved(self, batch: Batch) -> Loss:
         if self.loss.resolved:
             return self.loss
+        if self._statistics:
+            return self.loss._resolve(batch, self._statistics[0])
         key = label_fingerprint(batch)
         if key not in self._label_cache:
             self._label_cache.clear()
             self._label_cache[key] = self.loss._label_statistics(batch)
         return self.loss._resolve(batch, self._label_cache[key])
 
-    def _fill(self, loss: Loss, rule: Rule, batch: Batch, g: Array, h: Array, weigh: bool) -> Array:
-        """One pass of the kernels into g and h; the weighted mean curvature of each output."""
+    def _fill(
+        self, loss: Loss, rule: Rule, batch: Batch, g: Array, h: Array, weigh: bool
+    ) -> list[Array]:
+        """One pass of the kernels into g and h, which are final if weighed.
+
+        Else each block gives its weighted sum of the curvatures of every output, and of 1.
+        """
         scale = self._number()
         positive = rule.guarantee != "none"
 
-        def block(piece: Piece, arguments: tuple[Any, ...]) -> tuple[Any, float]:
+        def block(piece: Piece, arguments: tuple[Any, ...]) -> Array:
             first, second = loss._gradient_curvature(rule, *arguments)
             for what, values in (("gradient", first), ("curvature", second)):
                 if not (np.isfinite(values.min()) and np.isfinite(values.max())):
@@ -161,16 +194,14 @@ class Objective:
                     first, second = first * factor, second * factor
             g[piece.rows], h[piece.rows] = _saturated(first), _saturated(second)
             if weigh:
-                return 0.0, 1.0
+                return np.empty(0)
             if batch.w is None:
-                return second.sum(axis=0, dtype=np.float64), float(len(second))
+                return np.append(second.sum(axis=0, dtype=np.float64), len(second))
             w = batch.weights(piece.rows)
             weighted = (w * second.T).sum(axis=-1, dtype=np.float64)
-            return weighted, float(w.sum(dtype=np.float64))
+            return np.append(weighted, w.sum(dtype=np.float64))
 
-        totals, weights = zip(*loss._map(batch, block, self.n_threads), strict=True)
-        mean: Array = np.sum(totals, axis=0) / sum(weights)
-        return mean
+        return loss._map(batch, block, self.n_threads)
 
     def _finish(self, loss: Loss, batch: Batch, g: Array, h: Array, floor: Any, scale: Any) -> None:
         """Floor, then weight and scale, in place."""

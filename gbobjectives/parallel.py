@@ -1,13 +1,18 @@
 """Blocks of rows on a pool of threads: NumPy releases the GIL inside a kernel.
 
 The blocks depend on the data alone, never on the number of threads, and results come back in
-block order: whatever is added up from them is the same for any number of threads.
+block order: whatever is added up from them is the same for any number of threads. Sums over
+blocks are sums over machines too: `total` adds up both.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
+
+from gbobjectives._numerics import Array
 
 B = TypeVar("B")
 T = TypeVar("T")
@@ -21,6 +26,9 @@ BLOCK_ENTRIES = 131_072
 MIN_PARALLEL_ENTRIES = 200_000
 
 _pools: dict[int, ThreadPoolExecutor] = {}
+
+# From the sum of the rows here to the sum of all rows, those on other machines included.
+_everywhere: ContextVar[Callable[[Array], Array] | None] = ContextVar("everywhere", default=None)
 
 
 def _forget_pools() -> None:
@@ -57,3 +65,23 @@ def map_blocks(
     if n not in _pools:
         _pools[n] = ThreadPoolExecutor(n, thread_name_prefix="gbobjectives")
     return list(_pools[n].map(function, blocks))
+
+
+def total(parts: Sequence[Array]) -> Array:
+    """Sum of what the blocks gave, in their own order, over all machines that `totals` names."""
+    here: Array = sum(parts[1:], parts[0])
+    everywhere = _everywhere.get()
+    return here if everywhere is None else everywhere(here)
+
+
+@contextmanager
+def totals(everywhere: Callable[[Array], Array]) -> Iterator[None]:
+    """Within it a `total` is what `everywhere` makes of the sum of the rows here, a float64 array.
+
+    Code that calls `total` does so in the thread that entered, never inside a block.
+    """
+    token = _everywhere.set(everywhere)
+    try:
+        yield
+    finally:
+        _everywhere.reset(token)

@@ -1,7 +1,7 @@
 """Pictures of a loss: what it is worth, how it pulls, how far its curvature lets a leaf step."""
 
 from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -106,10 +106,14 @@ def plot_loss(
 
 
 def _with_numbers(loss: RowLoss) -> RowLoss:
-    automatic: dict[str, Any] = {
-        f.name: 1.0 for f in fields(loss) if getattr(loss, f.name) == "auto"
-    }
-    return replace(loss, **automatic)
+    """A width of 1 in place of "auto"; of what depends on the classes, that of equal ones."""
+    if getattr(loss, "delta", None) == "auto":
+        width: dict[str, Any] = {"delta": 1.0}
+        loss = replace(loss, **width)
+    if loss.resolved:
+        return loss
+    labels = np.arange(float(getattr(loss, "n_classes", None) or 2))
+    return loss.resolve(labels, np.zeros_like(labels))
 
 
 def _grid(loss: Loss, y_true: float) -> Array:

@@ -8,6 +8,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 SMALL = {
+    "groups.py": (
+        ["--rows", "4000", "--rounds", "3"],
+        ["NDCG@10", "rank_xendcg", "times lambdarank's", "one group of 400 rows", "F1, 80 rows"],
+    ),
     "parity.py": (["--rounds", "2"], ["reg:squarederror", "multiclass"]),
     "precision.py": (["--leaves", "100"], ["majorizer", "no_overshoot"]),
     "scale.py": (["--rows", "300", "--rounds", "3"], ["1000", "LightGBM, HuberLoss()"]),

@@ -1,6 +1,7 @@
 """The catalogue: one file per family, one registry."""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -13,18 +14,26 @@ from gbobjectives.losses import (
     composition,
     count,
     coupled,
+    coupled_sum,
     decision,
+    density,
+    embedding,
     hinge,
+    listwise,
     logarithmic,
     multiclass,
     multiclass_variants,
+    pairwise,
     quantile,
     ranking,
     redescending,
     relative,
     residual,
     robust,
+    sampled,
+    sequence,
     several,
+    survival,
     wrapping,
 )
 from gbobjectives.losses._declaration import snake_case
@@ -45,10 +54,18 @@ FAMILIES = (
     binary_variants,
     multiclass,
     multiclass_variants,
+    sampled,
     several,
     coupled,
+    density,
     ranking,
+    pairwise,
+    listwise,
+    embedding,
+    sequence,
+    survival,
     composition,
+    coupled_sum,
     wrapping,
 )
 
@@ -61,10 +78,16 @@ LOSSES: dict[str, type[Loss]] = {
 }
 
 # `0.7 * a + 0.3 * b`, which the base writes and a class that builds on it makes.
-Loss._compose = composition.SumLoss
+Loss._compose = staticmethod(coupled_sum.compose)
 
 #: What has a value and no derivative: names that `get_loss` knows and no objective can take.
 METRICS_ONLY: dict[str, type[Loss]] = {cls.name: cls for cls in (decision.ZeroOneLoss,)}
+
+#: What makes a loss of another: names that `get_loss` knows, with ``loss=`` and parameters.
+WRAPPERS: dict[str, Callable[..., Loss]] = {
+    snake_case(wrapper.__name__): wrapper
+    for wrapper in (getattr(wrapping, public) for public in wrapping.__all__)
+}
 
 _BY_ALIAS = {
     alias: cls
@@ -92,6 +115,7 @@ def get_loss(name: str | Mapping[str, Any] | Loss, **parameters: Any) -> Loss:
     ----------
     name : str, mapping or Loss
         The class name in snake case less "Loss", an alias, a spec; a loss is handed through.
+        The name of a wrapper, such as ``"class_balanced"``, takes ``loss=`` and its parameters.
     **parameters
         Passed to the class.
 
@@ -105,6 +129,8 @@ def get_loss(name: str | Mapping[str, Any] | Loss, **parameters: Any) -> Loss:
     >>> import gbobjectives as gbo
     >>> gbo.get_loss("focal", gamma=1.0)
     FocalLoss(gamma=1.0, alpha=None)
+    >>> gbo.get_loss("masked", loss="log", ignore=-1.0) == gbo.Masked(gbo.LogLoss(), -1.0)
+    True
     >>> gbo.get_loss(gbo.HuberLoss(delta=2.0).spec())
     HuberLoss(delta=2.0)
     """
@@ -120,8 +146,10 @@ def get_loss(name: str | Mapping[str, Any] | Loss, **parameters: Any) -> Loss:
     if not isinstance(name, str):
         raise TypeError(f"get_loss: a name, a spec or a Loss is wanted; got {name!r}")
     key = name if name in _BY_ALIAS else snake_case(name).removesuffix("_loss")
+    if key in WRAPPERS:
+        return _wrapped(key, parameters)
     if key not in _BY_ALIAS:
-        raise nearest_name("get_loss", "loss", name, _BY_ALIAS)
+        raise nearest_name("get_loss", "loss", name, [*_BY_ALIAS, *WRAPPERS])
     cls = _BY_ALIAS[key]
     # The facts of a class are fields of no instance.
     known = [field.name for field in fields(cls)]
@@ -137,6 +165,18 @@ def get_loss(name: str | Mapping[str, Any] | Loss, **parameters: Any) -> Loss:
 
 
 Loss._get = staticmethod(get_loss)
+
+
+def _wrapped(name: str, parameters: dict[str, Any]) -> Loss:
+    """The loss that a wrapper makes of the one under ``loss=``."""
+    known = inspect.signature(WRAPPERS[name]).parameters
+    for parameter in parameters:
+        if parameter not in known:
+            raise nearest_name(WRAPPERS[name].__name__, "parameter", parameter, known)
+    for needed, how in known.items():
+        if how.default is how.empty and needed not in parameters:
+            raise ValueError(f"{WRAPPERS[name].__name__}: the parameter {needed} is required")
+    return WRAPPERS[name](**{**parameters, "loss": get_loss(parameters["loss"])})
 
 
 def _loss_of_spec(value: Any) -> Any:

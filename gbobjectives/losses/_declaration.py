@@ -27,7 +27,7 @@ def _rebuild(cls: type["Declaration"], parameters: dict[str, Any]) -> "Declarati
 
 def _plain(value: Any) -> Any:
     """A parameter as JSON types."""
-    if isinstance(value, Declaration):
+    if hasattr(value, "spec"):
         return value.spec()
     if isinstance(value, Targets):
         return value.values.tolist()
@@ -63,7 +63,7 @@ class Declaration(ABC):
             cls.name = snake_case(cls.__name__)
         if "__repr__" not in cls.__dict__:
             # A dataclass would write one of its own.
-            cls.__repr__ = Declaration.__repr__  # type: ignore[method-assign]
+            cls.__repr__ = super(cls, cls).__repr__  # type: ignore[method-assign]
         inherited: dict[str, Rule] = {}
         for base in reversed(cls.__mro__[1:]):
             inherited |= base.__dict__.get("rules", {})
@@ -107,6 +107,11 @@ class Declaration(ABC):
     def resolved(self) -> bool:
         """Whether every parameter is a number: no ``"auto"`` is left."""
         return True
+
+    @property
+    def remembers(self) -> bool:
+        """Whether a round of training depends on those before it: see `Objective`."""
+        return False
 
     def rule(self, curvature: str | float = "safe") -> Rule:
         """The curvature rule of that name; a positive float c is ``max(h, c)``."""

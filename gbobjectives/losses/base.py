@@ -17,7 +17,7 @@ from gbobjectives._numerics import Array
 from gbobjectives.curvature import TINY, Rule
 from gbobjectives.losses._declaration import Declaration
 from gbobjectives.losses._intercept import solve_intercept
-from gbobjectives.parallel import map_blocks
+from gbobjectives.parallel import map_blocks, total
 
 
 @dataclass(frozen=True)
@@ -173,9 +173,8 @@ class Loss(Declaration):
         loss = self._resolved_on(batch)
         if reduction == "mean":
             return loss._mean(batch, loss._value)
-        weights = loss._map(batch, lambda piece, _: loss._value_weights(batch, piece))
         weighted = np.minimum(loss._values(batch), np.finfo(batch.f.dtype).max)
-        weighted = weighted * np.concatenate(weights)
+        weighted = weighted * loss._entry_weights(batch)
         return weighted if reduction == "none" else float(weighted.sum(dtype=np.float64))
 
     def metric_value(
@@ -278,7 +277,16 @@ class Loss(Declaration):
     def _value_weights(self, batch: Batch, piece: Piece) -> Array:
         """Weights of the entries of `value` in their mean."""
 
+    def _recalled(self, batch: Batch, memory: dict[str, Any]) -> Self:
+        """The loss of this round where it `remembers`, and what the next is to know."""
+        return self
+
     # ---- shared machinery --------------------------------------------------------------
+
+    def _entry_weights(self, batch: Batch) -> Array:
+        """Weights of the entries of `value`, all together."""
+        weights = self._map(batch, lambda piece, _: self._value_weights(batch, piece))
+        return np.concatenate(weights)
 
     def _raw(self, raw_prediction: Any) -> Array:
         return check.raw_array(type(self).__name__, raw_prediction, self.n_outputs)
@@ -345,12 +353,12 @@ class Loss(Declaration):
         return np.concatenate(loss._map(batch, block))
 
     def _mean(self, batch: Batch, kernel: Callable[..., Array]) -> float:
-        def block(piece: Piece, arguments: tuple[Any, ...]) -> tuple[float, float]:
+        def block(piece: Piece, arguments: tuple[Any, ...]) -> Array:
             w = self._value_weights(batch, piece)
             values = kernel(*arguments).astype(np.float64, copy=False)
             # A row of weight 0 is absent, whatever its value.
             weighted = np.where(w > 0, values, 0.0) * w
-            return float(weighted.sum()), float(w.sum(dtype=np.float64))
+            return np.array([weighted.sum(), w.sum(dtype=np.float64)])
 
-        total, weight = np.sum(self._map(batch, block), axis=0)
-        return float(min(total / weight, np.finfo(np.float64).max))
+        weighted, weight = total(self._map(batch, block))
+        return float(min(weighted / weight, np.finfo(np.float64).max))

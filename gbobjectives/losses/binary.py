@@ -298,9 +298,6 @@ class LogLoss(LogisticMargin):
     array([-0.5 ,  0.  ,  0.25])
     """
 
-    pos_weight: float = 1.0
-    label_smoothing: float = 0.0
-
     aliases: ClassVar[tuple[str, ...]] = ("bce", "binary_crossentropy", "logistic", "log_loss")
     formula: ClassVar[str] = "log(1 + exp(f)) - y f"
     parity: ClassVar[str] = "binary:logistic, binary (exact)"

@@ -13,13 +13,71 @@ from gbobjectives._numerics import Array
 from gbobjectives.losses._intercept import weights_of
 from gbobjectives.losses.kinds import RowLoss
 
-__all__: list[str] = []
+__all__ = ["EffectiveNumber"]
+
+
+@dataclass(frozen=True)
+class EffectiveNumber:
+    r"""Class weights :math:`(1 - \beta)/(1 - \beta^{n_c})`: one over the effective number of rows.
+
+    For ``class_weight=`` of any loss of class labels. n_c is the total weight of the training
+    rows of a class; the weights are normalised to sum to the number of classes. A class without
+    rows has weight 1.
+
+    Parameters
+    ----------
+    beta : float
+        In [0, 1): 0 weighs all classes 1, near 1 it is one over the class's share.
+
+    Raises
+    ------
+    ValueError
+        If beta is out of range.
+
+    References
+    ----------
+    .. [1] Cui et al., Class-balanced loss based on effective number of samples, 2019,
+       arXiv:1901.05555.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> loss = gbo.LogLoss(class_weight=gbo.EffectiveNumber(0.9))
+    >>> [round(x, 3) for x in loss.resolve([0.0] * 20 + [1.0], [0.0] * 21).class_weight]
+    [0.204, 1.796]
+    """
+
+    beta: float = 0.999
+
+    def __post_init__(self) -> None:
+        allowed = check.HALF_OPEN_UNIT_INTERVAL
+        beta = check.real_parameter("EffectiveNumber", "beta", self.beta, allowed)
+        object.__setattr__(self, "beta", beta)
+
+    def spec(self) -> dict[str, float]:
+        """As JSON types, which ``class_weight=`` takes as well."""
+        return {"effective_number": self.beta}
+
+    def weights(self, totals: Array) -> tuple[float, ...]:
+        """Weight of each class, from its total."""
+        seen = totals > 0
+        rates = np.ones(len(totals))
+        with np.errstate(divide="ignore"):
+            # naive beta^n rounds to 1 for a beta near 1
+            rates[seen] = -1 / np.expm1(totals[seen] * np.log1p(self.beta - 1))
+        rates[seen] *= seen.sum() / rates[seen].sum()
+        return tuple(rates.tolist())
 
 
 def class_weights(owner: str, name: str, given: Any, n_classes: int) -> Any:
-    """Class weights as a tuple, "balanced" or None; a dictionary may leave classes at 1."""
+    """Class weights as a tuple or a recipe or None; a dictionary may leave classes at 1."""
     if given is None or (isinstance(given, str) and given == "balanced"):
         return given
+    if name == "class_weight":
+        if isinstance(given, Mapping) and set(given) == {"effective_number"}:
+            given = EffectiveNumber(given["effective_number"])
+        if isinstance(given, EffectiveNumber):
+            return given
     if isinstance(given, Mapping):
         unknown = [c for c in given if c not in range(n_classes)]
         if unknown:
@@ -54,9 +112,9 @@ class ClassLoss(RowLoss):
 
     Parameters
     ----------
-    class_weight : mapping, sequence, "balanced" or None
+    class_weight : mapping, sequence, "balanced", EffectiveNumber or None
         Weight of each class; a class that a mapping leaves out has 1. ``"balanced"`` is
-        n / (K n_class), from the weighted training labels.
+        n / (K n_class), from the weighted training labels; see also `EffectiveNumber`.
     label_smoothing : float
         s in [0, 1): the share t of a class becomes t (1 - s) + s/K.
     """
@@ -84,7 +142,7 @@ class ClassLoss(RowLoss):
     @property
     def resolved(self) -> bool:
         """Whether the class weights are numbers."""
-        return not isinstance(self.class_weight, str)
+        return not isinstance(self.class_weight, str | EffectiveNumber)
 
     def _smoothed(self, share: Array) -> Array:
         s = self.label_smoothing
@@ -98,6 +156,8 @@ class ClassLoss(RowLoss):
         return totals
 
     def _resolve(self, batch: Batch, statistics: Any) -> Self:
-        if not isinstance(self.class_weight, str):
-            return self
-        return replace(self, class_weight=balanced_weights(statistics))
+        if isinstance(self.class_weight, EffectiveNumber):
+            return replace(self, class_weight=self.class_weight.weights(statistics))
+        if isinstance(self.class_weight, str):
+            return replace(self, class_weight=balanced_weights(statistics))
+        return self

@@ -1,9 +1,10 @@
 """Sums of losses, and penalties: a composition is a loss."""
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from gbobjectives.losses.binary import MarginLoss
 from gbobjectives.losses.kinds import RowLoss
 
 __all__ = ["RawPenalty", "SumLoss"]
+
+Terms: TypeAlias = tuple[tuple[float, Loss], ...]
 
 # Score over which the l1 penalty bends at 0, where abs(f) has no derivative.
 L1_WIDTH = 1e-3
@@ -96,8 +99,188 @@ class RawPenalty(RowLoss):
     }
 
 
+class Additive(Loss):
+    """Base of sums: of each part its coefficient, the loss, and what its kernels are called with.
+
+    No dataclass itself: the parts are the subclass's parameters, or made of them.
+    """
+
+    @abstractmethod
+    def _parts(self) -> Terms:
+        """Coefficients and losses."""
+
+    @abstractmethod
+    def _each(self, *arguments: Any) -> Iterable[tuple[Any, Loss, tuple[Any, ...]]]:
+        """Coefficient of a part's derivatives, the part, and the arguments of its kernels."""
+
+    @property
+    def _first(self) -> Loss:
+        """A part that knows the labels."""
+        return besides_penalties(self._parts())[0]
+
+    @property
+    def resolved(self) -> bool:
+        """Whether every parameter of every part is a number."""
+        return all(loss.resolved for _, loss in self._parts())
+
+    def _label_statistics(self, batch: Batch) -> tuple[Any, ...]:
+        return tuple(loss._label_statistics(batch) for _, loss in self._parts())
+
+    def _resolved_parts(self, batch: Batch, statistics: Any) -> Terms:
+        parts = zip(self._parts(), statistics, strict=True)
+        return tuple(
+            (a, loss if loss.resolved else loss._resolve(batch, found))
+            for (a, loss), found in parts
+        )
+
+    def _gradient(self, *arguments: Any) -> Array:
+        return total(a * loss._gradient(*block) for a, loss, block in self._each(*arguments))
+
+    def _hessian(self, *arguments: Any) -> Array:
+        return total(a * loss._hessian(*block) for a, loss, block in self._each(*arguments))
+
+    def _intercept(self, batch: Batch, has_offset: bool) -> Any:
+        # "auto" is taken where the first part's model begins.
+        start = self._first._intercept(batch, has_offset)
+        loss = self._resolved_on(replace(batch, f=batch.f + start))
+        if self.n_outputs > 1 or self.link.name != "identity":
+            return solve_intercept(loss, batch)
+        x = batch.y.astype(np.float64) - batch.f
+        return solve_intercept(loss, batch, low=min(float(x.min()), 0), high=max(x.max(), 0))
+
+
 @dataclass(frozen=True)
-class SumLoss(RowLoss):
+class Composition(Additive):
+    """Base of sums whose terms are given: facts that they share, and rules that all of them have.
+
+    Parameters
+    ----------
+    terms : sequence of (coefficient, loss)
+        Coefficients are positive.
+    """
+
+    terms: Terms
+
+    #: What may be added up, in words and in classes.
+    addable: ClassVar[tuple[str, tuple[type[Loss], ...]]]
+    task: ClassVar[str] = "composition"
+    estimates: ClassVar[str] = "a compromise"
+    formula: ClassVar[str] = "sum of a_i L_i"
+    source: ClassVar[str] = "doi:10.1080/10618600.2000.10474858"
+    # Those of an instance are made from its terms, below.
+    rules = dict.fromkeys(("safe", "auto"), Rule(absolute_kernel, "heuristic", "sum of h"))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        owner = type(self).__name__
+        terms = self._flat()
+        own = besides_penalties(terms)
+        for fact in ("n_outputs", "n_labels", "link"):
+            found = [getattr(loss, fact) for loss in own]
+            if any(x != found[0] for x in found):
+                given = ", ".join(
+                    f"{x!r} of {type(loss).__name__}" for x, loss in zip(found, own, strict=True)
+                )
+                raise ValueError(f"{owner}: all terms must have the same {fact}; got {given}")
+        for parameter in ("ignore_index", "targets"):
+            self._lift(parameter, own)
+        bare = [replace(loss, ignore_index=None, targets=None) for _, loss in terms]
+        terms = tuple((a, loss) for (a, _), loss in zip(terms, bare, strict=True))
+        domains = (loss.y_domain for loss in own)
+        facts = {
+            "terms": terms,
+            "link": own[0].link,
+            "convex": all(loss.convex for loss in own),
+            "redescending": any(loss.redescending for loss in own),
+            "normalised": all(loss.normalised for loss in own),
+            "metric_name": "+".join(loss.name for _, loss in terms),
+            "y_domain": reduce(lambda x, other: _intersection(owner, x, other), domains),
+            "n_classes": getattr(own[0], "n_classes", None),
+            "rules": type(self).rules | _rules_of_sum(terms),
+        }
+        for fact, value in facts.items():
+            object.__setattr__(self, fact, value)
+
+    def _flat(self) -> Terms:
+        """Checked terms; a sum within a sum is its terms."""
+        owner = type(self).__name__
+        if not isinstance(self.terms, tuple | list) or not self.terms:
+            raise ValueError(
+                f"{owner}: terms must be pairs (coefficient, loss); got {self.terms!r}"
+            )
+        flat: list[tuple[float, Loss]] = []
+        for term in self.terms:
+            if not isinstance(term, tuple | list) or len(term) != 2:
+                raise ValueError(f"{owner}: terms must be pairs (coefficient, loss); got {term!r}")
+            a = check.real_parameter(owner, "a coefficient", term[0], check.POSITIVE)
+            loss = Loss._get(term[1])
+            if not isinstance(loss, self.addable[1]):
+                raise TypeError(
+                    f"{owner}: losses of {self.addable[0]} can be added; got {loss!r}"
+                    + (", which looks at several rows" if isinstance(loss, Loss) else "")
+                )
+            if isinstance(loss, Composition):
+                flat += [
+                    (a * b, replace(x, ignore_index=loss.ignore_index, targets=loss.targets))
+                    for b, x in loss.terms
+                ]
+            else:
+                flat.append((a, loss))
+        return tuple(flat)
+
+    def _lift(self, parameter: str, own: list[Loss]) -> None:
+        """What says which label a row has is the same for every term: it becomes the sum's."""
+        given = [x for x in (getattr(loss, parameter) for loss in (self, *own)) if x is not None]
+        if any(x is not given[0] and x != given[0] for x in given):
+            owner = type(self).__name__
+            raise ValueError(f"{owner}: terms must have the same {parameter}; got {given!r}")
+        if given:
+            object.__setattr__(self, parameter, given[0])
+
+    def __repr__(self) -> str:
+        """As it is written: ``0.7 * HuberLoss() + 0.3 * LogCoshLoss()``."""
+        if self.ignore_index is not None or self.targets is not None:
+            return super().__repr__()
+        return " + ".join(f"{a!r} * {loss!r}" for a, loss in self.terms)
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of raw predictions of a row."""
+        return self._first.n_outputs
+
+    @property
+    def n_labels(self) -> int:
+        """Number of labels of a row."""
+        return self._first.n_labels
+
+    def _parts(self) -> Terms:
+        return self.terms
+
+    def _labels(self, y_true: Any, n: int | None) -> Array:
+        try:
+            labels = [loss._labels(y_true, n) for loss in besides_penalties(self.terms)]
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"{type(self).__name__}: {error}") from error
+        return labels[0]
+
+    def _resolve(self, batch: Batch, statistics: Any) -> Self:
+        return replace(self, terms=self._resolved_parts(batch, statistics))
+
+    @property
+    def remembers(self) -> bool:
+        """Whether a term does."""
+        return any(loss.remembers for _, loss in self.terms)
+
+    def _recalled(self, batch: Batch, memory: dict[str, Any]) -> Self:
+        terms = [
+            (a, loss._recalled(batch, memory.setdefault(str(i), {})))
+            for i, (a, loss) in enumerate(self.terms)
+        ]
+        return replace(self, terms=tuple(terms))
+
+
+@dataclass(frozen=True)
+class SumLoss(Composition, RowLoss):
     r"""Weighted sum of losses, :math:`\sum_i a_i L_i`; written ``0.7 * first + 0.3 * second``.
 
     Estimates a compromise of what its terms estimate. Domain: the intersection of theirs. Link:
@@ -143,175 +326,52 @@ class SumLoss(RowLoss):
     True
     """
 
-    terms: tuple[tuple[float, Loss], ...]
+    addable = ("single rows", (RowLoss,))
 
-    task: ClassVar[str] = "composition"
-    estimates: ClassVar[str] = "a compromise"
-    formula: ClassVar[str] = "sum of a_i L_i"
-    source: ClassVar[str] = "doi:10.1080/10618600.2000.10474858"
-    # Those of an instance are made from its terms, below.
-    rules = dict.fromkeys(("safe", "auto"), Rule(absolute_kernel, "heuristic", "sum of h"))
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        terms = _flat(self.terms)
-        own = _besides_penalties(terms)
-        for fact in ("n_outputs", "n_labels", "link"):
-            found = [getattr(loss, fact) for loss in own]
-            if any(x != found[0] for x in found):
-                given = ", ".join(
-                    f"{x!r} of {type(loss).__name__}" for x, loss in zip(found, own, strict=True)
-                )
-                raise ValueError(f"SumLoss: all terms must have the same {fact}; got {given}")
-        for parameter in ("ignore_index", "targets"):
-            self._lift(parameter, own)
-        bare = [replace(loss, ignore_index=None, targets=None) for _, loss in terms]
-        terms = tuple((a, loss) for (a, _), loss in zip(terms, bare, strict=True))
-        facts = {
-            "terms": terms,
-            "link": own[0].link,
-            "convex": all(loss.convex for loss in own),
-            "redescending": any(loss.redescending for loss in own),
-            "normalised": all(loss.normalised for loss in own),
-            "metric_name": "+".join(loss.name for _, loss in terms),
-            "y_domain": reduce(_intersection, (loss.y_domain for loss in own)),
-            "n_classes": getattr(own[0], "n_classes", None),
-            "rules": type(self).rules | _rules_of_sum(terms),
-        }
-        for fact, value in facts.items():
-            object.__setattr__(self, fact, value)
-
-    def _lift(self, parameter: str, own: list[Loss]) -> None:
-        """What says which label a row has is the same for every term: it becomes the sum's."""
-        given = [x for x in (getattr(loss, parameter) for loss in (self, *own)) if x is not None]
-        if any(x is not given[0] and x != given[0] for x in given):
-            raise ValueError(f"SumLoss: terms must have the same {parameter}; got {given!r}")
-        if given:
-            object.__setattr__(self, parameter, given[0])
-
-    def __repr__(self) -> str:
-        """As it is written: ``0.7 * HuberLoss() + 0.3 * LogCoshLoss()``."""
-        if self.ignore_index is not None or self.targets is not None:
-            return super().__repr__()
-        return " + ".join(f"{a!r} * {loss!r}" for a, loss in self.terms)
-
-    @property
-    def _first(self) -> Loss:
-        """A term that knows the labels."""
-        return _besides_penalties(self.terms)[0]
-
-    @property
-    def n_outputs(self) -> int:
-        """Number of raw predictions of a row."""
-        return self._first.n_outputs
-
-    @property
-    def n_labels(self) -> int:
-        """Number of labels of a row."""
-        return self._first.n_labels
-
-    @property
-    def resolved(self) -> bool:
-        """Whether every parameter of every term is a number."""
-        return all(loss.resolved for _, loss in self.terms)
-
-    def _labels(self, y_true: Any, n: int | None) -> Array:
-        try:
-            labels = [loss._labels(y_true, n) for loss in _besides_penalties(self.terms)]
-        except (ValueError, TypeError) as error:
-            raise type(error)(f"SumLoss: {error}") from error
-        return labels[0]
-
-    def _label_statistics(self, batch: Batch) -> tuple[Any, ...]:
-        return tuple(loss._label_statistics(batch) for _, loss in self.terms)
-
-    def _resolve(self, batch: Batch, statistics: Any) -> Self:
-        terms = [
-            (a, loss if loss.resolved else loss._resolve(batch, found))
-            for (a, loss), found in zip(self.terms, statistics, strict=True)
-        ]
-        return replace(self, terms=tuple(terms))
+    def _each(self, y: Array, f: Array) -> Iterable[tuple[Any, Loss, tuple[Any, ...]]]:
+        return ((a, loss, (y, f)) for a, loss in self.terms)
 
     def _value(self, y: Array, f: Array) -> Array:
-        return _total(a * loss._value(y, f) for a, loss in self.terms)
-
-    def _gradient(self, y: Array, f: Array) -> Array:
-        return _total(a * loss._gradient(y, f) for a, loss in self.terms)
-
-    def _hessian(self, y: Array, f: Array) -> Array:
-        return _total(a * loss._hessian(y, f) for a, loss in self.terms)
-
-    def _intercept(self, batch: Batch, has_offset: bool) -> Any:
-        # "auto" is taken where the first term's model begins.
-        start = self._first._intercept(batch, has_offset)
-        loss = self._resolved_on(replace(batch, f=batch.f + start))
-        if self.n_outputs > 1 or self.link.name != "identity":
-            return solve_intercept(loss, batch)
-        x = batch.y.astype(np.float64) - batch.f
-        return solve_intercept(loss, batch, low=min(float(x.min()), 0), high=max(x.max(), 0))
+        return total(a * loss._value(y, f) for a, loss in self.terms)
 
 
-def _besides_penalties(terms: tuple[tuple[float, Loss], ...]) -> list[Loss]:
+def besides_penalties(terms: Terms) -> list[Loss]:
     """The losses that know links and labels; penalties where there is nothing else."""
     losses = [loss for _, loss in terms]
     return [loss for loss in losses if not isinstance(loss, RawPenalty)] or losses
 
 
-def _total(parts: Iterable[Array]) -> Array:
+def total(parts: Iterable[Array]) -> Array:
     return reduce(np.add, parts)
 
 
-def _flat(terms: Any) -> tuple[tuple[float, Loss], ...]:
-    """Checked terms; a sum within a sum is its terms."""
-    if not isinstance(terms, tuple | list) or not terms:
-        raise ValueError(f"SumLoss: terms must be pairs (coefficient, loss); got {terms!r}")
-    flat: list[tuple[float, Loss]] = []
-    for term in terms:
-        if not isinstance(term, tuple | list) or len(term) != 2:
-            raise ValueError(f"SumLoss: terms must be pairs (coefficient, loss); got {term!r}")
-        a = check.real_parameter("SumLoss", "a coefficient", term[0], check.POSITIVE)
-        loss = Loss._get(term[1])
-        if not isinstance(loss, RowLoss):
-            raise TypeError(
-                f"SumLoss: losses of single rows can be added; got {loss!r}"
-                + (", which looks at several rows" if isinstance(loss, Loss) else "")
-            )
-        if isinstance(loss, SumLoss):
-            flat += [
-                (a * b, replace(x, ignore_index=loss.ignore_index, targets=loss.targets))
-                for b, x in loss.terms
-            ]
-        else:
-            flat.append((a, loss))
-    return tuple(flat)
-
-
-def _intersection(one: Interval, other: Interval) -> Interval:
+def _intersection(owner: str, one: Interval, other: Interval) -> Interval:
     """Where both contain the label; an error if that is nowhere."""
     low, high = max(one.low, other.low), min(one.high, other.high)
     both = [all(x.includes(end) for x in (one, other)) for end in (low, high)]
     if low > high or (low == high and not all(both)):
-        raise ValueError(f"SumLoss: no label lies in the domains of all terms: {one} and {other}")
+        raise ValueError(f"{owner}: no label lies in the domains of all terms: {one} and {other}")
     # The end of an unbounded interval is no label, and inclusive by convention.
     return Interval(low, high, both[0] or low == -np.inf, both[1] or high == np.inf)
 
 
-def _rules_of_sum(terms: tuple[tuple[float, Loss], ...]) -> dict[str, Rule]:
+def _rules_of_sum(terms: Terms) -> dict[str, Rule]:
     """Rules that every term has; a penalty has one that goes with each."""
-    named = [set(loss.rules) for loss in _besides_penalties(terms)]
+    named = [set(loss.rules) for loss in besides_penalties(terms)]
     # The absolute value of a sum is no sum of absolute values.
     names = set.intersection(*named) - {"exact", "absolute"}
     return {name: _rule_of_sum(name, terms) for name in sorted(names)}
 
 
-def _rule_of_sum(name: str, terms: tuple[tuple[float, Loss], ...]) -> Rule:
-    rules = [loss.rules.get(name, loss.rules["safe"]) for _, loss in terms]
+def _rule_of_sum(name: str, terms: Terms) -> Rule:
+    # A penalty has no rule of every name.
+    rules = [loss.rules[name if name in loss.rules else "safe"] for _, loss in terms]
     factors, guarantee = _combined([loss for _, loss in terms], rules)
     coefficients = [a * factor for (a, _), factor in zip(terms, factors, strict=True)]
 
-    def kernel(loss: Any, y: Array, f: Array) -> Array:
-        parts = zip(coefficients, rules, loss.terms, strict=True)
-        return _total(c * rule.kernel(term, y, f) for c, rule, (_, term) in parts)
+    def kernel(loss: Any, *block: Any) -> Array:
+        parts = zip(factors, rules, loss._each(*block), strict=True)
+        return total(c * a * rule.kernel(term, *rows) for c, rule, (a, term, rows) in parts)
 
     formula = " + ".join(f"{c:g} ({r.formula})" for c, r in zip(coefficients, rules, strict=True))
     return Rule(kernel, guarantee, formula, max(rule.relative_floor for rule in rules))

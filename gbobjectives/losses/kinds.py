@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from gbobjectives._batch import Batch, Groups, Piece
 from gbobjectives._numerics import Array
 from gbobjectives.curvature import Rule, absolute_kernel
 from gbobjectives.losses.base import Loss
-from gbobjectives.parallel import map_blocks
+from gbobjectives.parallel import map_blocks, total
 
 __all__ = ["CoupledLoss", "GroupLoss", "RowLoss"]
 
@@ -69,7 +69,11 @@ class GroupLoss(Loss):
     weight. Kernels see a run of whole groups, so that a loss can be vectorised across them.
     An objective minimises the sum of each group's value times its weight (the sum of its rows'
     weights), so that gradients are of order 1 per row.
+
+    `positional` says whether results depend on the order of rows within a group.
     """
+
+    positional: ClassVar[bool] = False
 
     @abstractmethod
     def _value(self, y: Array, f: Array, w: Array, groups: Groups) -> Array: ...
@@ -88,7 +92,10 @@ class GroupLoss(Loss):
         return *batch.rows(piece.rows), batch.weights(piece.rows), groups
 
     def _own_weights(self, batch: Batch, piece: Piece) -> Array | None:
-        return None if batch.w is None else batch.weights(piece.rows)
+        if batch.w is None:
+            return None
+        w = batch.weights(piece.rows)
+        return w if self.n_outputs == 1 else w[:, None]
 
     def _total_weights(
         self, batch: Batch, piece: Piece, arguments: tuple[Any, ...]
@@ -96,7 +103,7 @@ class GroupLoss(Loss):
         _, _, w, groups = arguments
         spread: Array = groups.spread(groups.sum(w))
         result: Array = w * spread
-        return result
+        return result if self.n_outputs == 1 else result[:, None]
 
     def _value_weights(self, batch: Batch, piece: Piece) -> Array:
         groups = Groups(batch.grouped().sizes[piece.groups])
@@ -114,8 +121,9 @@ class CoupledLoss(Loss):
     as for `GroupLoss`.
     """
 
-    @abstractmethod
-    def _terms(self, y: Array, f: Array, w: Array) -> tuple[Array, ...]: ...
+    def _terms(self, y: Array, f: Array, w: Array) -> tuple[Array, ...]:
+        """What a row adds; not needed where a subclass has a `_summary` of its own."""
+        raise NotImplementedError(f"{type(self).__name__}: _terms says what a row adds to its sums")
 
     @abstractmethod
     def _value(self, *sums: Array) -> Array: ...
@@ -129,22 +137,26 @@ class CoupledLoss(Loss):
     def _pieces(self, batch: Batch) -> list[Piece]:
         return batch.row_pieces() if batch.groups is None else batch.group_pieces()
 
+    def _summary(self, y: Array, f: Array, w: Array, groups: Groups) -> Array:
+        """Sums of a block's rows within each group, shape (n_sums, n_groups), in float64."""
+        terms = np.stack([w, *self._terms(y, f, w)]).astype(np.float64)
+        # Pairwise sums along the rows of one group are more exact than running ones.
+        return terms.sum(axis=1, keepdims=True) if len(groups.sizes) == 1 else groups.sum(terms.T).T
+
     def _context(self, batch: Batch, n_threads: int | None) -> Array:
         """The sums, shape (n_sums, n_groups), in float64."""
 
         def block(piece: Piece) -> Array:
             y, f = batch.rows(piece.rows)
             w = batch.weights(piece.rows)
+            whole = Groups(np.array([len(f)]))
+            groups = whole if batch.groups is None else Groups(batch.groups.sizes[piece.groups])
             with np.errstate(over="ignore", under="ignore"):
-                terms = np.stack([w, *self._terms(y, f, w)], axis=1).astype(np.float64)
-            if batch.groups is None:
-                result: Array = terms.sum(axis=0, keepdims=True).T
-                return result
-            return Groups(batch.groups.sizes[piece.groups]).sum(terms).T
+                return self._summary(y, f, w, groups)
 
         parts = map_blocks(block, self._pieces(batch), batch.f.size, n_threads)
-        # Blocks add up in their own order, never in that of the threads.
-        return sum(parts[1:], parts[0]) if batch.groups is None else np.hstack(parts)
+        # A group lies on one machine; a whole batch may lie on several.
+        return total(parts) if batch.groups is None else np.hstack(parts)
 
     def _arguments(self, batch: Batch, piece: Piece, context: Any) -> tuple[Any, ...]:
         sums = context.astype(batch.f.dtype)
@@ -166,9 +178,14 @@ class CoupledLoss(Loss):
     def _value_weights(self, batch: Batch, piece: Piece) -> Array:
         raise AssertionError("a coupled loss weighs its values by their first sum")
 
+    def _entry_weights(self, batch: Batch) -> Array:
+        return np.asarray(self._context(batch, None)[0])
+
     def _values(self, batch: Batch) -> Array:
         return self._value(*self._context(batch, None)).astype(batch.f.dtype)
 
     def _mean(self, batch: Batch, kernel: Callable[..., Array]) -> float:
         sums = self._context(batch, None)
-        return float(np.average(kernel(*sums), weights=sums[0]))
+        here = np.array([(kernel(*sums) * sums[0]).sum(), sums[0].sum()])
+        weighted, weight = here if batch.groups is None else total([here])
+        return float(weighted / weight)

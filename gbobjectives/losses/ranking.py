@@ -78,39 +78,48 @@ class MarginRankingLoss(GroupLoss):
         heaviest = groups.spread(np.where(top > 0, top, 1))
         return w / heaviest, heaviest
 
-    def _pair_weight(self, y: Array, w: Array, groups: Groups) -> Array:
-        """Weight of all pairs of each row's group; 1 where there are none."""
-        worse, _ = _pair_sums(y, np.zeros_like(y), w, groups, np.inf)
-        total = groups.sum(worse * w)
-        return np.where(total > 0, total, 1)
-
     def _value(self, y: Array, f: Array, w: Array, groups: Groups) -> Array:
         # Scores relative to the group's median: sums of large common parts would cancel.
         dtype, f = f.dtype, f.astype(np.float64)
         median = np.lexsort((f, groups.ids))[groups.starts + groups.sizes // 2]
         f = f - groups.spread(f[median])
         w, _ = self._relative(w, groups)
-        worse, better = _pair_sums(y, f, w, groups, self.margin)
+        rank = _ranks(y)
+        worse, better = _pair_sums(rank, f, w, groups, self.margin)
         total = groups.sum(w * (worse * (self.margin - f) + better * f))
-        return np.maximum(total / self._pair_weight(y, w, groups), 0).astype(dtype)
+        return np.maximum(total / _pair_weight(rank, w, groups), 0).astype(dtype)
+
+    def _derivatives(
+        self, y: Array, f: Array, w: Array, groups: Groups, curvature: bool = True
+    ) -> tuple[Array, Array]:
+        """Gradient and the curvature of ``safe``, which is left out where it is not wanted."""
+        w, heaviest = self._relative(w, groups)
+        rank = _ranks(y)
+        scale = groups.spread(_pair_weight(rank, w, groups)) * heaviest
+        worse, better = _pair_sums(rank, f, w, groups, self.margin)
+        near = sum(_pair_sums(rank, f, w, groups, 2 * self.margin)) if curvature else 0 * worse
+        return (
+            np.asarray((better - worse) / scale, dtype=f.dtype),
+            np.asarray(2 * near / (scale * self.margin), dtype=f.dtype),
+        )
 
     def _gradient(self, y: Array, f: Array, w: Array, groups: Groups) -> Array:
-        w, heaviest = self._relative(w, groups)
-        worse, better = _pair_sums(y, f, w, groups, self.margin)
-        scale = groups.spread(self._pair_weight(y, w, groups)) * heaviest
-        return np.asarray((better - worse) / scale, dtype=f.dtype)
+        return self._derivatives(y, f, w, groups, curvature=False)[0]
 
     def _hessian(self, y: Array, f: Array, w: Array, groups: Groups) -> Array:
         return np.zeros_like(f)
 
-    def _safe(self, y: Array, f: Array, w: Array, groups: Groups) -> Array:
-        w, heaviest = self._relative(w, groups)
-        near = sum(_pair_sums(y, f, w, groups, 2 * self.margin))
-        scale = groups.spread(self._pair_weight(y, w, groups)) * heaviest * self.margin
-        return np.asarray(2 * near / scale, dtype=f.dtype)
+    def _gradient_curvature(self, rule: Rule, *arguments: Any) -> tuple[Array, Array]:
+        if rule.guarantee == "heuristic":
+            return self._derivatives(*arguments)
+        return super()._gradient_curvature(rule, *arguments)
 
     rules = {
-        name: Rule(lambda loss, *block: loss._safe(*block), "heuristic", "2 (pairs nearby) / m")
+        name: Rule(
+            lambda loss, *block: loss._derivatives(*block)[1],
+            "heuristic",
+            "2 (pairs nearby) / m",
+        )
         for name in ("safe", "auto")
     }
 
@@ -118,41 +127,69 @@ class MarginRankingLoss(GroupLoss):
         return 0.0
 
 
-def _pair_sums(y: Array, f: Array, w: Array, groups: Groups, margin: float) -> tuple[Array, Array]:
+def _ranks(y: Array) -> Array:
+    """Labels as integers from 0, in their order."""
+    labels, rank = np.unique(y, return_inverse=True)
+    return np.asarray(rank.astype(np.min_scalar_type(len(labels))))
+
+
+def _by_cell(cell: Array) -> Array:
+    """Rows sorted by cell, otherwise in their order; integers of 16 bits in linear time."""
+    return np.argsort(cell.astype(np.min_scalar_type(int(cell.max()))), kind="stable")
+
+
+def _pair_weight(rank: Array, w: Array, groups: Groups) -> Array:
+    """Weight of all pairs of each group; 1 where there are none."""
+    cell = groups.ids * (int(rank.max()) + 1) + rank
+    order = _by_cell(cell)
+    cell, w = cell[order], w[order]
+    first = np.flatnonzero(np.diff(cell, prepend=-1))
+    of_label = np.add.reduceat(w, first)
+    below = np.cumsum(of_label) - of_label
+    # What is below the labels of a group begins anew with each group.
+    of_group = groups.ids[order][first]
+    begins = np.flatnonzero(np.diff(of_group, prepend=-1))
+    below -= below[begins][of_group]
+    total = np.add.reduceat(of_label * below, begins)
+    return np.where(total > 0, total, 1)
+
+
+def _pair_sums(
+    rank: Array, f: Array, w: Array, groups: Groups, margin: float
+) -> tuple[Array, Array]:
     """Weight of each row's active partners: those it should beat, and those that should beat it.
 
     In float64, whatever the dtype of the scores.
 
-    A pair y_i > y_j is active where f_i - f_j < margin. Ranks of labels are compared bit by
-    bit: two ranks differ first at one bit, so that each pair is counted at exactly one level,
-    as "upper bit 1" against "upper bit 0" among rows that share the higher bits. Within a level
-    the counts are prefix sums in the order of f_j, f_i - margin.
+    A pair of ranks r_i > r_j is active where f_i - f_j < margin. Ranks of labels are compared
+    bit by bit: two ranks differ first at one bit, so that each pair is counted at exactly one
+    level, as "upper bit 1" against "upper bit 0" among rows that share the higher bits. Within a
+    level the counts are prefix sums in the order of f_j, f_i - margin.
     """
-    n = len(y)
-    rank = np.unique(y, return_inverse=True)[1]
-    lead = f.astype(np.float64)
-    if np.isfinite(margin):
-        # A tie f_i - f_j == margin is inactive: the lower row comes first.
-        order = np.lexsort((np.repeat([0, 1], n), np.concatenate([lead, lead - margin])))
-    else:
-        order = np.concatenate([np.arange(n, 2 * n), np.arange(n)])
-    row, is_lead = order % n, order < n
+    n, top = len(f), int(rank.max())
+    by_score = np.argsort(f)
+    lead = f[by_score].astype(np.float64)
+    # Both sorted lists, merged. A tie f_i - f_j == margin is inactive: the lower row comes first.
+    is_lead = np.ones(2 * n, dtype=bool)
+    is_lead[np.searchsorted(lead, lead - margin, side="right") + np.arange(n)] = False
+    row = np.empty(2 * n, dtype=np.intp)
+    row[is_lead] = row[~is_lead] = by_score
     worse, better = np.zeros(n), np.zeros(n)
-    for bit in range(int(rank.max()).bit_length()):
-        cell = groups.ids * (int(rank.max() >> (bit + 1)) + 1) + (rank >> (bit + 1))
+    for bit in range(top.bit_length()):
+        cell = groups.ids * ((top >> (bit + 1)) + 1) + (rank >> (bit + 1))
         upper = (rank >> bit) & 1 == 1
         # As a lower row (by f) or as an upper row (by f - margin), never both.
-        keep = is_lead != upper[row]
-        i = row[keep]
-        i = i[np.argsort(cell[i], kind="stable")]
-        w_low, w_up = np.where(upper[i], 0, w[i]), np.where(upper[i], w[i], 0)
+        i = row[is_lead != upper[row]]
+        i = i[_by_cell(cell[i])]
+        is_upper, weight = upper[i], w[i]
+        w_up = weight * is_upper
         first = np.flatnonzero(np.diff(cell[i], prepend=-1))
         sizes = np.diff(np.append(first, n))
         before_up = np.cumsum(w_up)
         start_up = (before_up - w_up)[first]
-        after_low = np.cumsum(w_low)
+        after_low = np.cumsum(weight - w_up)
         end_low = after_low[first + sizes - 1]
         # An upper row beats too little every lower row that follows it.
-        worse[i] += np.where(upper[i], np.repeat(end_low, sizes) - after_low, 0)
-        better[i] += np.where(upper[i], 0, before_up - np.repeat(start_up, sizes))
+        worse[i] += np.where(is_upper, np.repeat(end_low, sizes) - after_low, 0)
+        better[i] += np.where(is_upper, 0, before_up - np.repeat(start_up, sizes))
     return worse, better

@@ -29,7 +29,7 @@ from gbobjectives.losses._intercept import (
     weighted_quantiles,
 )
 from gbobjectives.losses.kinds import RowLoss
-from gbobjectives.parallel import map_blocks
+from gbobjectives.parallel import map_blocks, total
 
 __all__ = ["ResidualLoss", "SquaredErrorLoss"]
 
@@ -68,15 +68,15 @@ def _sizes(batch: Batch, piece: Piece) -> tuple[Array, Array | None]:
 def _mean_of(function: Callable[[Array], Array], batch: Batch) -> float:
     """Weighted mean of a function of abs(r)."""
 
-    def block(piece: Piece) -> tuple[float, float]:
+    def block(piece: Piece) -> Array:
         r, w = _sizes(batch, piece)
         values = function(r)
         if w is None:
-            return float(values.sum(dtype=np.float64)), float(len(r))
-        return float((w * values).sum(dtype=np.float64)), float(w.sum(dtype=np.float64))
+            return np.array([values.sum(dtype=np.float64), len(r)])
+        return np.array([(w * values).sum(dtype=np.float64), w.sum(dtype=np.float64)])
 
-    total, weight = np.sum(map_blocks(block, batch.row_pieces(), batch.n_rows), axis=0)
-    return float(total / weight)
+    weighted, weight = total(map_blocks(block, batch.row_pieces(), batch.n_rows))
+    return float(weighted / weight)
 
 
 def _mad(batch: Batch, unit: float) -> float:
@@ -90,8 +90,7 @@ def _mad(batch: Batch, unit: float) -> float:
         r, w = _sizes(batch, piece)
         return np.bincount(log_magnitude_bins(r / unit), weights=w, minlength=N_MAGNITUDE_BINS)
 
-    parts = map_blocks(block, batch.row_pieces(), batch.n_rows)
-    median = median_from_bins(sum(parts[1:], parts[0]))
+    median = median_from_bins(total(map_blocks(block, batch.row_pieces(), batch.n_rows)))
     # A median this far below the unit lies in the bin of the zeros.
     if median > 1e-6:
         return SIGMA_OVER_MEDIAN * median * unit

@@ -6,9 +6,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from gbobjectives.losses.base import Loss
-from gbobjectives.losses.composition import RawPenalty, SumLoss
+from gbobjectives.losses.classes import EffectiveNumber
+from gbobjectives.losses.composition import Composition, RawPenalty
 
-__all__ = ["ClassWeighted", "LabelSmoothed", "Masked"]
+__all__ = ["ClassBalanced", "ClassWeighted", "LabelSmoothed", "Masked"]
 
 L = TypeVar("L", bound=Loss)
 
@@ -17,7 +18,7 @@ def _with(owner: str, loss: L, parameter: str, value: Any) -> L:
     """The loss with a parameter that it must have, and not use yet."""
     if not isinstance(loss, Loss):
         raise TypeError(f"{owner}: a loss is wanted; got {loss!r}")
-    if isinstance(loss, SumLoss) and parameter != "ignore_index":
+    if isinstance(loss, Composition) and parameter != "ignore_index":
         terms = [
             (a, x if isinstance(x, RawPenalty) else _with(owner, x, parameter, value))
             for a, x in loss.terms
@@ -38,7 +39,7 @@ def ClassWeighted(loss: L, class_weight: Any) -> L:
     ----------
     loss : Loss
         A loss of class labels, or a sum of such.
-    class_weight : mapping, sequence or "balanced"
+    class_weight : mapping, sequence, "balanced" or EffectiveNumber
         Weight of each class; ``"balanced"`` is n / (K n_class), from the training labels.
 
     Raises
@@ -53,6 +54,32 @@ def ClassWeighted(loss: L, class_weight: Any) -> L:
     FocalLoss(gamma=2.0, alpha=None, class_weight=(1.0, 5.0))
     """
     return _with("ClassWeighted", loss, "class_weight", class_weight)
+
+
+def ClassBalanced(loss: L, beta: float = 0.999) -> L:
+    """The loss with classes weighed by one over their effective number of rows.
+
+    Parameters
+    ----------
+    loss : Loss
+        A loss of class labels, or a sum of such.
+    beta : float
+        In [0, 1): see `EffectiveNumber`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the loss knows no classes, or has weights already, or beta is out of range.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> gbo.ClassBalanced(gbo.FocalLoss())
+    FocalLoss(gamma=2.0, alpha=None, class_weight=EffectiveNumber(beta=0.999))
+    >>> gbo.get_loss("class_balanced", loss="log", beta=0.999) == gbo.ClassBalanced(gbo.LogLoss())
+    True
+    """
+    return ClassWeighted(loss, EffectiveNumber(beta))
 
 
 def LabelSmoothed(loss: L, label_smoothing: float) -> L:

@@ -15,7 +15,7 @@ import numpy as np
 from gbobjectives.losses.base import Loss
 from gbobjectives.objective import Objective, as_objective
 from gbobjectives.parallel import MIN_PARALLEL_ENTRIES
-from gbobjectives.testing import checks, contract, curvature_checks
+from gbobjectives.testing import checks, contract, curvature_checks, group_checks
 from gbobjectives.testing.checks import Problems
 from gbobjectives.testing.leaves import leaf_steps
 from gbobjectives.testing.samples import Case
@@ -31,8 +31,8 @@ Check = tuple[str, Callable[[Any], Problems]]
 #: What a loss owes, in the order in which it is checked.
 LOSS_CHECKS: tuple[Check, ...] = (
     ("facts are declared", checks.facts),
-    ("derivatives are exact", checks.derivatives),
-    ("derivatives are exact far off", checks.far_derivatives),
+    ("derivatives are exact", group_checks.derivatives),
+    ("derivatives are exact far off", group_checks.far_derivatives),
     ("finite up to 1e30", checks.finite),
     ("slopes of a convex value match its gradient", checks.slopes),
     ("a badly wrong row keeps its gradient", checks.wrong_rows),
@@ -211,8 +211,8 @@ class _ObjectiveCase:
     def batch(self, n: int = 300, far: bool = False) -> tuple[Any, ...]:
         rng = self.case.rng()
         y, f = self.case.rows(rng, n, far)
-        w = rng.integers(0, 3, n).astype(float)
-        return y, f, w, self.case.groups(rng, n)
+        w, group = rng.integers(0, 3, n).astype(float), self.case.groups(rng, n)
+        return y, f, self.case.of_groups(w, group), group
 
 
 def _derivatives_for_trees(subject: _ObjectiveCase) -> Problems:
@@ -245,7 +245,8 @@ def _inputs_unchanged(subject: _ObjectiveCase) -> Problems:
 
 
 def _same_again(subject: _ObjectiveCase) -> Problems:
-    objective, arrays = subject.objective, subject.batch()
+    # A copy, as that of a loss that remembers its rounds begins anew.
+    objective, arrays = copy.copy(subject.objective), subject.batch()
     want = objective.gradient_hessian(*arrays)
     others = {
         "a second call": objective,

@@ -11,7 +11,7 @@ import numpy as np
 
 from gbobjectives._numerics import Array
 from gbobjectives.curvature import TINY
-from gbobjectives.testing.samples import EXTREMES, MAGNITUDES, SMALL, Case, around, is_residual
+from gbobjectives.testing.samples import EXTREMES, MAGNITUDES, Case, around, is_residual
 
 Problems = Iterator[str]
 Function = Callable[..., Array]
@@ -69,7 +69,7 @@ def facts(case: Case) -> Problems:
 # ---- derivatives ---------------------------------------------------------------------------
 
 
-def _quotient(samples: Any, h: Any) -> Array:
+def quotient_of(samples: Any, h: Any) -> Array:
     """Derivative in the middle of samples at -2h, -h, h and 2h, exact to fourth order."""
     a, b, c, d = samples
     result: Array = (8 * (c - b) - (d - a)) / (12 * h)
@@ -86,7 +86,7 @@ def _differences(
         moved = f.copy()
         moved[column] += k * h
         sampled.append(function(y, moved))
-    quotient = _quotient(sampled, h)
+    quotient = quotient_of(sampled, h)
     size = np.max(np.abs(sampled), axis=0)
     rounding = 32 * EPS * size / h + 16 * EPS * np.abs(f[column]) / h * np.abs(quotient)
     if not is_residual(case.loss):
@@ -140,7 +140,8 @@ def _compare(
             yield from worst(what, error, allowed, y, f, claimed[column], seen)
 
 
-def _by_rows(case: Case, far: bool) -> Problems:
+def row_derivatives(case: Case, far: bool = False) -> Problems:
+    """Gradient is the derivative of value, hessian that of gradient, row by row."""
     loss, scale = case.loss, case.scale
     yield from _compare(
         case,
@@ -186,51 +187,6 @@ def _compare_hessian(case: Case, output: int, far: bool) -> Problems:
         seen = np.where(better, quotient, seen)
     what = "hessian against differences of gradient"
     yield from worst(what, error, allowed, y, f, claimed, seen)
-
-
-def _by_groups(case: Case, far: bool) -> Problems:
-    """Each row of a small batch moves by itself, with and without groups and weights."""
-    loss, rng = case.loss, case.rng()
-    # A short step, as there may be a kink at each pair of rows.
-    h = 2.0**-14 * case.scale
-    for weighted in (False, True):
-        for grouped in (False, True):
-            y, f = case.rows(rng, 2 * SMALL, far)
-            n = len(f)
-            w = rng.uniform(0.5, 2, n) if weighted else None
-            sizes = np.array([SMALL, SMALL]) if grouped else np.array([n])
-            group = sizes if grouped else None
-            of_row = np.repeat(np.arange(len(sizes)), sizes)
-            g = loss.gradient(y, f, w, group)
-            claimed = loss.hessian(y, f, w, group)
-            natural = np.abs(g).max() + case.natural(y, f, group) * case.scale
-            first, second, noise = np.zeros(n), np.zeros(n), np.zeros((2, n))
-            for i in range(n):
-                stencil = np.zeros((4, 2))
-                for k, pair in zip((-2, -1, 1, 2), stencil, strict=True):
-                    moved = f.copy()
-                    moved[i] += k * h
-                    pair[0] = loss.value(y, moved, w, group)[of_row[i]]
-                    pair[1] = loss.gradient(y, moved, w, group)[i]
-                first[i], second[i] = _quotient(stencil, h)
-                noise[:, i] = 32 * EPS * np.abs(stencil).max(axis=0) / h
-            setting = f"{'with' if weighted else 'no'} weights, {'with' if grouped else 'no'} group"
-            limit = 1e-6 * np.abs(g) + 1e-7 * natural + noise[0]
-            what = f"gradient against differences of value ({setting})"
-            yield from worst(what, np.abs(first - g), limit, y, f, g, first)
-            limit = 1e-6 * np.abs(claimed) + 1e-7 * natural / case.scale + noise[1]
-            what = f"hessian against differences of gradient ({setting})"
-            yield from worst(what, np.abs(second - claimed), limit, y, f, claimed, second)
-
-
-def derivatives(case: Case) -> Problems:
-    """Gradient is the derivative of value, hessian that of gradient, at ordinary points."""
-    yield from _by_rows(case, far=False) if case.by_rows else _by_groups(case, far=False)
-
-
-def far_derivatives(case: Case) -> Problems:
-    """The same where rows are badly wrong."""
-    yield from _by_rows(case, far=True) if case.by_rows else _by_groups(case, far=True)
 
 
 # ---- precision and finiteness --------------------------------------------------------------
@@ -292,21 +248,21 @@ def _extreme_rows(case: Case, dtype: Any) -> Iterator[tuple[Array, Array, Array 
     edges = case.edge_labels()
     y = np.repeat(edges, len(grid), axis=0)
     f = np.tile(grid, len(edges))
-    if case.by_rows:
-        if k == 1:
-            yield y, f, None
-            return
+    scores = [f]
+    if k > 1:
         one, alternating = np.zeros((2, len(f), k), dtype=dtype)
         one[:, 0] = f
         alternating[:] = f[:, None] * (-1.0) ** np.arange(k)
-        for wide in (one, one[:, ::-1], alternating, np.repeat(f[:, None], k, axis=1)):
-            yield y, np.ascontiguousarray(wide), None
-        return
+        wide = (one, one[:, ::-1], alternating, np.repeat(f[:, None], k, axis=1))
+        scores = [np.ascontiguousarray(x) for x in wide]
     order = case.rng().permutation(len(f))
     sizes = case.groups(case.rng(), len(f))
-    for group in (None, sizes):
-        yield y, f, group
-        yield y[order], f[order], group
+    for x in scores:
+        yield y, x, None
+        if not case.by_rows and not case.labels_of_groups:
+            yield y[order], x[order], None
+            yield y, x, sizes
+            yield y[order], x[order], sizes
 
 
 def finite(case: Case) -> Problems:

@@ -4,6 +4,7 @@ import copy
 import json
 import pickle
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from gbobjectives._numerics import Array
 from gbobjectives.losses import LOSSES, get_loss
+from gbobjectives.losses.classes import EffectiveNumber
 from gbobjectives.objective import Objective
 from gbobjectives.parallel import MIN_PARALLEL_ENTRIES
 from gbobjectives.testing.checks import Problems
@@ -48,6 +50,15 @@ def _repeated(case: Case, rng: Generator) -> tuple[Any, Any, Any, Any, Array, An
     y, f = case.rows(rng, n)
     group = case.groups(rng, n)
     w = rng.integers(0, 4, n)
+    if case.repeats_groups and group is not None:
+        # Rows have places in a group: whole groups are repeated, or left out.
+        times = rng.integers(0, 3, len(group))
+        times[0] = 2
+        parts = np.split(np.arange(n), np.cumsum(group)[:-1])
+        kept = np.concatenate(
+            [part for part, k in zip(parts, times, strict=True) for _ in range(k)]
+        )
+        return y, f, np.repeat(times, group), group, kept, np.repeat(group, times)
     if group is not None:
         # Every group keeps a row.
         w[np.concatenate([[0], np.cumsum(group)[:-1]])] = 2
@@ -105,7 +116,9 @@ def permutation(case: Case) -> Problems:
         order, sizes, group_order = rng.permutation(n), None, None
     else:
         group_order, starts = rng.permutation(len(group)), np.cumsum(group) - group
-        order = np.concatenate([starts[i] + rng.permutation(group[i]) for i in group_order])
+        within = np.arange if case.positional else rng.permutation
+        order = np.concatenate([starts[i] + within(group[i]) for i in group_order])
+        w = case.of_groups(w, group)
         sizes = group[group_order]
     atol = _rounding(case, y, f, group)
     functions: dict[str, Callable[..., Array]] = {
@@ -134,7 +147,8 @@ def intercept(case: Case) -> Problems:
     loss, rng = case.loss, case.rng()
     k = loss.n_outputs
     y, f = case.rows(rng, 81)
-    w = rng.integers(0, 4, len(y))
+    # An intercept knows no groups, of which repeated rows are none.
+    w = np.ones(len(y), dtype=int) if case.positional else rng.integers(0, 4, len(y))
     kept = np.repeat(np.arange(len(y)), w)
     for given in (case.given, loss):
         found = given.intercept(y, w)
@@ -195,10 +209,10 @@ def round_trips(case: Case) -> Problems:
     for loss in (case.given, case.loss):
         cls = type(loss)
         names: dict[str, Any] = {c.__name__: c for c in LOSSES.values()} | {cls.__name__: cls}
-        names |= {"inf": np.inf, "nan": np.nan}
+        names |= {"inf": np.inf, "nan": np.nan, "EffectiveNumber": EffectiveNumber}
         spec = json.loads(json.dumps(loss.spec()))
         brought_back = {
-            "eval(repr(loss))": eval(repr(loss), names),
+            "eval(repr(loss))": _evaluated(loss, names),
             "pickle": pickle.loads(pickle.dumps(loss)),
             "copy": copy.copy(loss),
             "deepcopy": copy.deepcopy(loss),
@@ -208,6 +222,13 @@ def round_trips(case: Case) -> Problems:
         for way, back in brought_back.items():
             if back != loss or type(back) is not cls or hash(back) != hash(loss):
                 yield f"{way} gives {back!r} for {loss!r}"
+
+
+def _evaluated(loss: Any, names: dict[str, Any]) -> Any:
+    """What the repr says; it names bound targets, and does not spell them out."""
+    if loss.targets is None:
+        return eval(repr(loss), names)
+    return eval(repr(replace(loss, targets=None)), names).bind(loss.targets.values)
 
 
 # ---- input ---------------------------------------------------------------------------------
@@ -267,11 +288,17 @@ def blocks(case: Case) -> Problems:
     """Results do not depend on how rows are cut into blocks, nor on the number of threads."""
     loss, rng = case.loss, case.rng()
     n = int(1.5 * MIN_PARALLEL_ENTRIES) // loss.n_outputs
+    if case.labels_of_groups:
+        # Whole copies of the groups below.
+        n = 500 * (n // 500)
     y, f = (np.tile(x, (n // 500 + 1, *(1,) * (x.ndim - 1)))[:n] for x in case.rows(rng, 500))
     w = rng.uniform(0.5, 2, n)
     group = (
         None if case.by_rows else np.concatenate([np.full(n // 50, 50), [n % 50] * (n % 50 > 0)])
     )
+    if case.labels_of_groups:
+        group = np.tile(np.asarray(case.groups(rng, 500)), n // 500)
+        w = case.of_groups(w, group)
     one, two = (
         Objective(case.loss, "auto" if "auto" in loss.rules else "exact", n_threads=threads)
         for threads in (1, 2)

@@ -7,7 +7,14 @@ import numpy as np
 from gbobjectives._numerics import Array
 from gbobjectives.losses.base import Loss
 from gbobjectives.losses.kinds import RowLoss
-from gbobjectives.testing.samples import Generator, around, draw_labels, is_residual, score_scale
+from gbobjectives.testing.samples import (
+    SMALL,
+    Generator,
+    around,
+    draw_labels,
+    is_residual,
+    score_scale,
+)
 
 MAX_LEAF_ROWS = 50
 
@@ -124,12 +131,17 @@ def _trees(
     labels: Array | None,
 ) -> int:
     groups = rng.integers(1, 4, n)
-    sizes = rng.integers(1, MAX_LEAF_ROWS + 1, int(groups.sum()))
+    # Groups with targets of their own are long enough for them, and share label and weight.
+    of_groups = loss.targets is not None and getattr(loss, "positional", False)
+    sizes = rng.integers(SMALL if of_groups else 1, MAX_LEAF_ROWS + 1, int(groups.sum()))
     tree_of_group = np.repeat(np.arange(n), groups)
     tree = np.repeat(tree_of_group, sizes)
     y, f = _leaf_rows(loss, rng, tree, n, labels)
     w = np.maximum(_weights(rng, tree, n), 1e-6)
-    group_weight = np.add.reduceat(w, np.concatenate([[0], np.cumsum(sizes)[:-1]]))
+    starts = np.cumsum(sizes) - sizes
+    if of_groups:
+        y, w = np.repeat(y[starts], sizes), np.repeat(w[starts], sizes)
+    group_weight = np.add.reduceat(w, starts)
     share = np.repeat(group_weight, sizes)
     leaves = rng.integers(1, 8, n)
     leaf = tree * 8 + rng.integers(0, leaves[tree])
@@ -141,8 +153,12 @@ def _trees(
     arguments = {"sample_weight": w, "group": sizes}
     gradient = loss.gradient(y, f, **arguments)
     h = loss.curvature(y, f, curvature, **arguments)
-    step = _steps(per_leaf(gradient), per_leaf(h), rng, eta, reg_lambda)
-    moved = f + step[leaf]
+    moved: Array = f.copy()
+    at: tuple[Any, ...] = (slice(None),)
+    if f.ndim == 2:
+        at = (np.arange(len(f)), rng.integers(0, f.shape[1], n)[tree])
+    step = _steps(per_leaf(gradient[at]), per_leaf(h[at]), rng, eta, reg_lambda)
+    moved[at] += step[leaf]
     before, after = loss.value(y, f, **arguments), loss.value(y, moved, **arguments)
     first = np.concatenate([[0], np.cumsum(groups)[:-1]])
     size = np.abs(before) + np.abs(after) + 1
@@ -177,7 +193,7 @@ def _leaf_rows(
     score = column(spread) * score + shift
     if loss.link.name == "log":
         near = (rng.random(rows) < 0.5).reshape(-1, *(1,) * (len(shape) - 1))
-        score = score + np.where(near, np.log(around(y, loss) + 0.5), 0.0)
+        score = score + np.where(near, np.log(np.maximum(around(y, loss), 0) + 0.5), 0.0)
     return y, score
 
 

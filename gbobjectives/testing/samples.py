@@ -76,9 +76,33 @@ class Case:
         """Random numbers, the same for each check."""
         return np.random.default_rng(self.seed)
 
+    @property
+    def positional(self) -> bool:
+        """Whether the order of rows within a group matters."""
+        return not self.by_rows and bool(getattr(self.loss, "positional", False))
+
+    @property
+    def repeats_groups(self) -> bool:
+        """Whether a row twice is two places, so that weights stand for copies of groups only."""
+        return self.positional or bool(getattr(self.loss, "takes_places", False))
+
+    @property
+    def labels_of_groups(self) -> bool:
+        """Whether labels and weights are those of a group: it has a target of its own."""
+        return self.positional and self.loss.targets is not None
+
+    def of_groups(self, rows: Array, group: Any) -> Array:
+        """Numbers of rows; where they are those of groups, that of the first row in all."""
+        if not self.labels_of_groups:
+            return rows
+        sizes = np.array([len(rows)]) if group is None else np.asarray(group)
+        return np.repeat(rows[np.cumsum(sizes) - sizes], sizes)
+
     def rows(self, rng: Generator, n: int, far: bool = False) -> tuple[Array, Array]:
         """Labels and raw predictions, ordinary or far off."""
         y = draw_labels(self.loss, rng, n, self.labels)
+        if self.labels_of_groups:
+            y = self.of_groups(y, self.groups(rng, n))
         return y, draw_scores(self.loss, rng, y, far)
 
     def edge_labels(self) -> Array:
@@ -95,6 +119,11 @@ class Case:
         """Sizes of random groups for a loss that sees groups, else None."""
         if self.by_rows:
             return None
+        if self.labels_of_groups:
+            # Long enough for their targets, and the same cuts for whoever asks.
+            sizes = np.full(max(1, n // SMALL), SMALL)
+            sizes[-1] += n - sizes.sum()
+            return sizes
         cuts = np.sort(rng.choice(np.arange(1, n), size=max(1, n // 12), replace=False))
         return np.diff(np.concatenate([[0], cuts, [n]]))
 
@@ -118,7 +147,7 @@ class Case:
             for output in range(min(self.loss.n_outputs, 3)):
                 m = 1 if self.by_rows else SMALL
                 y = np.repeat(np.asarray(label)[None], m, axis=0)
-                if m > 1:
+                if m > 1 and not self.labels_of_groups:
                     y[1:] = draw_labels(self.loss, self.rng(), m - 1, self.labels)
                 shape = (n, m) if self.loss.n_outputs == 1 else (n, m, self.loss.n_outputs)
                 f = np.zeros(shape, dtype=dtype)
@@ -167,7 +196,8 @@ def _draw_flat(loss: Loss, rng: Generator, n: int, soft: float) -> Array:
     if np.isfinite(domain.high):
         return domain.high - rng.gamma(1.0, size=n) - 1e-3
     if not isinstance(loss, RowLoss):
-        return rng.integers(0, 5, n).astype(float)
+        # Ties, and both signs.
+        return rng.integers(-2, 5, n).astype(float)
     return 3 * score_scale(loss) * rng.normal(size=n)
 
 

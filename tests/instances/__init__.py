@@ -25,9 +25,11 @@ from tests.instances import (
     multiclass,
     multiclass_variants,
     quantile,
+    ranking,
     regression,
     relative,
     robust,
+    sequences,
     several,
 )
 from tests.instances.instance import Instance as Instance
@@ -50,7 +52,9 @@ INSTANCES = [
         multiclass,
         multiclass_variants,
         several,
+        sequences,
         coupled,
+        ranking,
         composed,
     )
     for instance in family.INSTANCES
@@ -95,14 +99,17 @@ def true_derivatives(instance: Instance, loss: gbo.Loss, y: Any, f: Any) -> tupl
     Of many classes the first few and the label's; the rest is None.
     """
     n = np.size(f)
-    wanted = set(range(n)) if n < 10 else {0, 1, n - 1, int(y)}
+    wanted = set(range(n)) if n < 10 else {0, 1, n - 1, n // 2 if np.ndim(y) else int(y)}
+    width = np.shape(f)[-1] if np.ndim(f) else 1
     with mp.workdps(DIGITS):
         y_mp = [mpf(float(x)) for x in y] if np.ndim(y) else mpf(float(y))
-        f_mp = [mpf(float(x)) for x in np.atleast_1d(f)]
+        f_mp = [mpf(float(x)) for x in np.ravel(f)]
 
         def along(i: int) -> Callable[[Any], Any]:
             def value(t: Any) -> Any:
                 moved = [*f_mp[:i], t, *f_mp[i + 1 :]]
+                if np.ndim(f) == 2:
+                    moved = [moved[j : j + width] for j in range(0, n, width)]
                 return instance.value(loss, y_mp, moved if np.ndim(f) else moved[0])
 
             return value
