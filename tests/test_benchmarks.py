@@ -13,7 +13,7 @@ SMALL = {
         ["NDCG@10", "rank_xendcg", "times lambdarank's", "one group of 400 rows", "F1, 80 rows"],
     ),
     "parity.py": (["--rounds", "2"], ["reg:squarederror", "multiclass"]),
-    "precision.py": (["--leaves", "100"], ["majorizer", "no_overshoot"]),
+    "precision.py": (["--leaves", "100", "--only", "Log()"], ["heuristic", "no_overshoot"]),
     "scale.py": (["--rows", "300", "--rounds", "3"], ["1000", "LightGBM, HuberLoss()"]),
 }
 

@@ -200,7 +200,7 @@ def test_a_link_that_no_library_knows_leaves_raw_scores(train, data, adapters):
     objective = gbo.Objective(SoftplusLoss(), curvature="exact")
     message = (
         rf"{library} has no objective with the link 'softplus': the model predicts raw scores; "
-        r"apply loss.predict to them"
+        r"gbobjectives.predict\(model, data\) predicts responses"
     )
     with pytest.warns(UserWarning, match=message):
         model = train(objective, REAL)

@@ -6,8 +6,15 @@ from typing import Any, Literal
 import numpy as np
 
 from gbobjectives.adapters import _common as common
+from gbobjectives.adapters._whole_data import on_lightgbm_worker, whole_data
 from gbobjectives.metrics import Metric
 from gbobjectives.objective import Objective, as_objective
+
+# LightGBM gives a Python objective no way to sum over workers.
+ON_WORKERS = (
+    "give the estimator gbobjectives.lgb.dask_objective(loss, y, sample_weight), or use "
+    "gbobjectives.xgb.dask_train"
+)
 
 
 def shifted(raw_prediction: Any, offset: tuple[float, ...]) -> Any:
@@ -54,7 +61,8 @@ class LGBSklearnObjective:
         self, y_true: Any, y_pred: Any, sample_weight: Any = None, group: Any = None
     ) -> tuple[Any, Any]:
         """Hand over what the library asks for."""
-        return self.objective.gradient_hessian(y_true, y_pred, sample_weight, group)
+        with whole_data(self.objective, on_lightgbm_worker(), ON_WORKERS):
+            return self.objective.gradient_hessian(y_true, y_pred, sample_weight, group)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ the intercept to what objective and metric see, puts it into the first trees at 
 names in the model text the built-in objective with the link of the loss.
 """
 
+import copy
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,10 +27,21 @@ from gbobjectives.adapters._lightgbm_callables import (
     sklearn_metric,
     sklearn_objective,
 )
+from gbobjectives.adapters.lightgbm_dask import dask_objective
+from gbobjectives.adapters.lightgbm_refit import refit
+from gbobjectives.adapters.saved import record_in_text, record_of, with_record
 from gbobjectives.losses.base import Loss
 from gbobjectives.objective import as_objective
 
-__all__ = ["metric", "objective", "sklearn_metric", "sklearn_objective", "train"]
+__all__ = [
+    "dask_objective",
+    "metric",
+    "objective",
+    "refit",
+    "sklearn_metric",
+    "sklearn_objective",
+    "train",
+]
 
 # What the model text must name for `predict` to apply each link.
 OBJECTIVE_OF_LINK = {
@@ -137,7 +149,8 @@ def train(
     An ``init_score`` of the user is kept: the best constant is found given those offsets, and
     as always in LightGBM ``predict`` does not include the offsets themselves. LightGBM has no
     objective for links other than identity, logit, log and softmax, nor for log with several
-    outputs: such a model predicts raw scores, and a warning says so. Never give the
+    outputs: such a model predicts raw scores, and a warning says so; `gbobjectives.predict`
+    predicts responses. The loss is in the model: `gbobjectives.loss_of`. Never give the
     booster another objective by ``reset_parameter``: LightGBM crashes. Under any custom objective
     ``boosting="dart"`` may draw one random number more in its first round.
 
@@ -152,7 +165,8 @@ def train(
     array([1., 2.])
     """
     lightgbm = _import()
-    made = as_objective(loss, WHERE)
+    # A copy: what an objective remembers of another training is no part of this one.
+    made = copy.copy(as_objective(loss, WHERE))
     own = made.loss
     settings, link_line = _settings(params, own)
     if keep_training_booster:
@@ -185,11 +199,12 @@ def train(
             )
     intercept = common.finite_intercept(WHERE, own, y, w, offset, "init_score")
     start: tuple[float, ...] = tuple(intercept.tolist())
+    in_trees: Any = list(start)
     if init_model is not None:
         if offset is not None:
             raise ValueError(f"{WHERE}: init_model would override the init_score of train_set")
-        _check_continued(lightgbm, init_model, link_line, own)
-        start = ()
+        record = record_in_text(_check_continued(lightgbm, init_model, link_line, own)) or {}
+        in_trees, start = record.get("intercept"), ()
 
     mine = [] if ours is None else [LGBMetric(ours.resolved_on(y, w), offset=start)]
     given = [] if feval is None else list(feval) if isinstance(feval, list | tuple) else [feval]
@@ -209,7 +224,7 @@ def train(
         if init_model is not None:
             _forget_model(train_set, *valid)
     _fold(booster, start)
-    _name_link(booster, link_line)
+    _name_link(booster, link_line, record_of(made, intercept=in_trees))
     return booster
 
 
@@ -237,7 +252,7 @@ def _settings(params: Any, loss: Loss) -> tuple[dict[str, Any], str]:
         several = "" if loss.n_outputs == 1 else " for several outputs"
         warnings.warn(
             f"{WHERE}: LightGBM has no objective with the link {loss.link.name!r}{several}: the "
-            "model predicts raw scores; apply loss.predict to them",
+            "model predicts raw scores; gbobjectives.predict(model, data) predicts responses",
             stacklevel=3,
         )
     link_line = known.get(loss.link.name, RAW).format(n_outputs=loss.n_outputs)
@@ -321,10 +336,10 @@ def _forget_model(*data_sets: Any) -> None:
             data._predictor = None
 
 
-def _check_continued(lightgbm: Any, init_model: Any, link_line: str, loss: Loss) -> None:
-    """A model that is continued must have the link of the loss, or none yet."""
+def _check_continued(lightgbm: Any, init_model: Any, link_line: str, loss: Loss) -> str:
+    """Text of the model that is continued; it must have the link of the loss, or none yet."""
     if isinstance(init_model, lightgbm.Booster):
-        text = init_model.model_to_string(num_iteration=1)
+        text: str = init_model.model_to_string(num_iteration=1)
     else:
         text = Path(init_model).read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line.startswith("objective=")]
@@ -333,6 +348,7 @@ def _check_continued(lightgbm: Any, init_model: Any, link_line: str, loss: Loss)
             f"{WHERE}: init_model was trained with {lines[0]!r}; {loss!r} needs {link_line!r}, "
             "whose link differs, and predictions would change scale"
         )
+    return text
 
 
 def _with_intercept(feval: Callable[[Any, Any], Any], start: tuple[float, ...]) -> Any:
@@ -366,10 +382,19 @@ def _fold(booster: Any, start: tuple[float, ...]) -> None:
             booster.set_leaf_output(k, leaf, booster.get_leaf_output(k, leaf) + shift)
 
 
-def _name_link(booster: Any, link_line: str) -> None:
-    """Write the objective of the link into the model text; raw scores are untouched."""
+def _name_link(booster: Any, link_line: str, record: str) -> None:
+    """Write the objective of the link, and the loss, into the model text; scores stay."""
     text = booster.model_to_string(num_iteration=-1)
     lines = [line for line in text.split("\n") if not line.startswith("objective=")]
     at = next(i for i, line in enumerate(lines) if line.startswith("feature_names="))
     lines.insert(at, f"objective={link_line}")
-    booster.model_from_string("\n".join(lines))
+    booster.model_from_string(with_record("\n".join(lines), record))
+
+
+def __getattr__(name: str) -> Any:
+    # The estimators derive from classes of the library, which an import of the package loads not.
+    if name in ("LGBMLossClassifier", "LGBMLossRegressor"):
+        from gbobjectives.adapters import lightgbm_estimators
+
+        return getattr(lightgbm_estimators, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

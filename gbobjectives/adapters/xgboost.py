@@ -24,23 +24,19 @@ from gbobjectives.adapters._xgboost_callables import (
     sklearn_metric,
     sklearn_objective,
 )
+from gbobjectives.adapters._xgboost_links import (
+    OBJECTIVE_OF_LINK,
+    RAW,
+    objective_of_link,
+    outputs_of,
+)
+from gbobjectives.adapters.saved import KEY, record_of
+from gbobjectives.adapters.xgboost_dask import dask_train
 from gbobjectives.losses.base import Loss
 from gbobjectives.metrics import Metric
 from gbobjectives.objective import as_objective
 
-__all__ = ["metric", "objective", "sklearn_metric", "sklearn_objective", "train"]
-
-# The built-in objective that gives the saved model each link, and does nothing else: count:poisson
-# would limit every step (max_delta_step 0.7), reg:absoluteerror renews leaves before 3.4.
-OBJECTIVE_OF_LINK = {
-    "identity": "reg:squarederror",
-    "logit": "binary:logistic",
-    "log": "reg:gamma",
-    "softmax": "multi:softprob",
-}
-
-# The one that leaves raw scores as they are.
-RAW = "reg:squarederror"
+__all__ = ["dask_train", "metric", "objective", "sklearn_metric", "sklearn_objective", "train"]
 
 IGNORED = {
     "scale_pos_weight": "weigh positives by LogLoss(pos_weight=...) or by sample weights",
@@ -111,7 +107,9 @@ def train(
 
     Labels of shape (n, K) are taken where the loss takes them, but for softmax, whose soft labels
     are bound: see `Loss.bind`. XGBoost has no objective for links other than identity, logit, log
-    and softmax: such a model predicts raw scores, and a warning says so.
+    and softmax; from 3.4 on it has one that sorts the outputs. A model of another link predicts raw
+    scores, and a warning says so; `gbobjectives.predict` predicts responses. The loss is in the
+    model: `gbobjectives.loss_of`.
 
     Examples
     --------
@@ -123,9 +121,10 @@ def train(
     array([1., 2.], dtype=float32)
     """
     xgboost = _import()
-    made = as_objective(loss, WHERE)
+    # A copy: what an objective remembers of another training is no part of this one.
+    made = copy.copy(as_objective(loss, WHERE))
     own = made.loss
-    settings = _settings(params, own)
+    settings = _settings(xgboost, params, own)
     if not isinstance(dtrain, xgboost.DMatrix):
         raise TypeError(f"{WHERE}: dtrain must be an xgboost.DMatrix; got {type(dtrain).__name__}")
     pairs = _pairs(xgboost, evals)
@@ -170,7 +169,7 @@ def train(
     elif "base_score" not in settings:
         settings["base_score"] = _base_score(own, start)
 
-    return xgboost.train(
+    booster = xgboost.train(
         settings,
         dtrain,
         num_boost_round,
@@ -184,6 +183,8 @@ def train(
         callbacks=stopping,
         custom_metric=_both(custom_metric, ours),
     )
+    booster.set_attr(**{KEY: record_of(made)})
+    return booster
 
 
 def _import() -> Any:
@@ -210,7 +211,7 @@ def _pairs(xgboost: Any, evals: Any) -> list[tuple[Any, str]]:
     return [(data, name) for data, name in pairs]
 
 
-def _settings(params: Any, loss: Loss) -> dict[str, Any]:
+def _settings(xgboost: Any, params: Any, loss: Loss) -> dict[str, Any]:
     """The user's parameters, copied, with the objective of the link and the outputs."""
     pairs = list(params.items() if isinstance(params, Mapping) else params)
     settings = dict(pairs)
@@ -218,13 +219,14 @@ def _settings(params: Any, loss: Loss) -> dict[str, Any]:
     metrics = [value for name, value in pairs if name == "eval_metric"]
     if len(metrics) > 1:
         settings["eval_metric"] = metrics
-    if loss.link.name not in OBJECTIVE_OF_LINK:
+    known = objective_of_link(xgboost, loss)
+    if known is None:
         warnings.warn(
             f"{WHERE}: XGBoost has no objective with the link {loss.link.name!r}: the model "
-            "predicts raw scores; apply loss.predict to them",
+            "predicts raw scores; gbobjectives.predict(model, data) predicts responses",
             stacklevel=3,
         )
-    wanted = OBJECTIVE_OF_LINK.get(loss.link.name, RAW)
+    wanted = known or RAW
     given = settings.get("objective", wanted)
     if given != wanted:
         raise ValueError(
@@ -235,10 +237,7 @@ def _settings(params: Any, loss: Loss) -> dict[str, Any]:
     for name in ("num_class", "num_target"):
         common.outputs_parameter(WHERE, loss, settings.get(name), name)
     settings |= {"objective": wanted, "disable_default_eval_metric": 1}
-    if loss.link.name == "softmax":
-        settings["num_class"] = loss.n_outputs
-    elif loss.n_outputs > 1:
-        settings["num_target"] = loss.n_outputs
+    settings |= outputs_of(wanted, loss)
     return settings
 
 
@@ -361,3 +360,12 @@ def _callbacks(
             )
         )
     return known
+
+
+def __getattr__(name: str) -> Any:
+    # The estimators derive from classes of the library, which an import of the package loads not.
+    if name in ("XGBLossClassifier", "XGBLossRegressor"):
+        from gbobjectives.adapters import xgboost_estimators
+
+        return getattr(xgboost_estimators, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
