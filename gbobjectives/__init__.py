@@ -5,7 +5,8 @@
 A loss (`HuberLoss`, `FocalLoss`, ...) is value, gradient and Hessian with respect to the raw
 prediction. An `Objective` adds the curvature that is handed to the trees, and the unit. The
 adapters `gbobjectives.xgb` and `gbobjectives.lgb` turn either into what XGBoost and LightGBM
-call, or train a model that predicts the response by itself.
+call, or train a model that predicts the response by itself; `gbobjectives.hgb` and
+`gbobjectives.cat` are for scikit-learn's histogram gradient boosting and for CatBoost.
 
 >>> import gbobjectives as gbo
 >>> gbo.get_loss("log_cosh")

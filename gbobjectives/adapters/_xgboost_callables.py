@@ -7,12 +7,15 @@ from typing import Any, Literal
 import numpy as np
 
 from gbobjectives.adapters import _common as common
+from gbobjectives.adapters._whole_data import on_xgboost_worker, whole_data
 from gbobjectives.losses.kinds import GroupLoss, RowLoss
 from gbobjectives.metrics import Metric
 from gbobjectives.objective import Objective, as_objective
 
 # Metric names that XGBoost's early stopping takes for scores to maximise.
 MAXIMISED_PREFIXES = ("auc", "pre", "map", "ndcg")
+
+ON_WORKERS = "use gbobjectives.xgb.dask_train"
 
 # A value below this keeps fewer than two of its digits in six decimals.
 UNREADABLE = 1e-5
@@ -27,7 +30,8 @@ class XGBObjective:
     def __call__(self, raw_prediction: Any, dtrain: Any) -> tuple[Any, Any]:
         """Hand over what the library asks for."""
         y, w, group = fields_of(dtrain, self.objective.loss)
-        return self.objective.gradient_hessian(y, raw_prediction, w, group)
+        with whole_data(self.objective, on_xgboost_worker(), ON_WORKERS):
+            return self.objective.gradient_hessian(y, raw_prediction, w, group)
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,8 @@ class XGBSklearnObjective:
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tuple[Any, Any]:
         """Hand over what the library asks for."""
-        return self.objective.gradient_hessian(y_true, y_pred, sample_weight)
+        with whole_data(self.objective, on_xgboost_worker(), ON_WORKERS):
+            return self.objective.gradient_hessian(y_true, y_pred, sample_weight)
 
 
 @dataclass(frozen=True)

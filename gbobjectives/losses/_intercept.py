@@ -71,7 +71,9 @@ def solve_intercept(
         return low
     if gradient(high) <= 0:
         return high
-    return brentq(gradient, low, high, xtol=1e-300, rtol=1e-14)
+    # Relative to the bracket: a root at 0 has no digits of its own.
+    xtol = 1e-16 * max(abs(low), abs(high))
+    return brentq(gradient, low, high, xtol=xtol, rtol=1e-14)
 
 
 def _shifted(batch: Batch, c: Any) -> Batch:
