@@ -396,4 +396,4 @@ class LqLoss(RootPower):
             r = c - places
             return float((w * np.copysign(np.abs(r) ** (self.q - 1), r)).sum())
 
-        return low + size * brentq(pull, 0.0, 1.0, xtol=1e-300, rtol=1e-14)
+        return low + size * brentq(pull, 0.0, 1.0, xtol=1e-16, rtol=1e-14)
