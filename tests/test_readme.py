@@ -20,7 +20,9 @@ def test_the_catalogue_table_is_the_one_that_the_classes_give():
     assert found[1] == markdown(), "run `python -m gbobjectives --markdown` and paste its table"
 
 
-@pytest.mark.parametrize("code", BLOCKS, ids=["xgboost", "lightgbm", "estimators", "own_loss", "composition"])
+@pytest.mark.parametrize(
+    "code", BLOCKS, ids=["xgboost", "lightgbm", "estimators", "own_loss", "composition"]
+)
 def test_examples_run(code, capsys, monkeypatch):
     # A module of that name, since a loss is pickled by the module that it stands in.
     module = ModuleType("readme")
