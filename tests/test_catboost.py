@@ -5,6 +5,7 @@ import pickle
 import sys
 
 import catboost
+import catboost.utils
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,6 +41,15 @@ BUILTINS = [
     ("LogCosh", "real", gbo.LogCoshLoss(delta=1.0)),
     ("Expectile:alpha=0.7", "real", gbo.ExpectileLoss(0.7)),
 ]
+VALUES = [
+    ("Focal:focal_alpha=0.25;focal_gamma=2", BINARY, gbo.FocalLoss(gamma=2.0, alpha=0.25), 1e-6),
+    # CatBoost's logarithm of cosh is an approximation.
+    ("LogCosh", REAL, gbo.LogCoshLoss(delta=1.0), 1e-3),
+    ("Expectile:alpha=0.3", REAL, gbo.ExpectileLoss(0.3), 1e-6),
+    ("Lq:q=1.5", REAL, gbo.LqLoss(q=1.5), 1e-6),
+    ("Quantile:alpha=0.8", REAL, gbo.QuantileLoss(0.8), 1e-5),
+    ("Huber:delta=0.7", REAL, gbo.HuberLoss(delta=0.7), 1e-6),
+]
 weights = pytest.mark.parametrize("w", [None, WEIGHT], ids=["plain", "weighted"])
 one_output = pytest.mark.parametrize("link", [x for x in LOSS_OF_LINK if x != "softmax"])
 
@@ -52,6 +62,13 @@ def pool(y, w=None, rows=slice(None), baseline=None):
 def builtin(name, data, rounds=50, **params):
     settings = SETTINGS | {"loss_function": name, "iterations": rounds} | params
     return catboost.CatBoost(settings | {"allow_writing_files": False}).fit(data)
+
+
+@pytest.mark.parametrize(("name", "y", "loss", "rtol"), VALUES, ids=[x[0] for x in VALUES])
+def test_values_are_those_of_its_metrics(name, y, loss, rtol):
+    f = X[:, 0].astype(np.float64)
+    (wanted,) = catboost.utils.eval_metric(y, f, name)
+    assert gbo.Metric(loss)(y, f) == pytest.approx(wanted, rel=rtol)
 
 
 def train(loss, data, rounds=50, params=(), **options):
