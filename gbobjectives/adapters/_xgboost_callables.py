@@ -216,6 +216,9 @@ def fields_of(dmatrix: Any, loss: Any, where: str = "xgboost") -> tuple[Any, Any
     y = common.host_array(dmatrix.get_label())
     if y.size == 0:
         raise ValueError(f"{where}: the DMatrix has no labels")
+    if y.ndim == 1 and y.size > n and y.size % n == 0:
+        # Before 3.0 labels of several columns come back flat.
+        y = y.reshape(n, -1)
     w = common.host_array(dmatrix.get_weight())
     bounds = common.host_array(dmatrix.get_uint_info("group_ptr"))
     group = np.diff(bounds.astype(np.int64)) if bounds.size > 1 else None

@@ -24,7 +24,7 @@ SORTING = "reg:quantileerror"
 def objective_of_link(xgboost: Any, loss: Loss) -> str | None:
     """Name of the objective; None where this version of XGBoost has none."""
     if loss.link.name == "sorted":
-        return SORTING if _sorts_quantiles(xgboost) else None
+        return SORTING if takes_intercepts(xgboost) and _sorts_quantiles(xgboost) else None
     return OBJECTIVE_OF_LINK.get(loss.link.name)
 
 
@@ -37,6 +37,19 @@ def outputs_of(wanted: str, loss: Loss) -> dict[str, Any]:
         evenly = (np.arange(loss.n_outputs) + 0.5) / loss.n_outputs
         return {"quantile_alpha": [float(q) for q in getattr(loss, "quantile", evenly)]}
     return {"num_target": loss.n_outputs} if loss.n_outputs > 1 else {}
+
+
+@cache
+def takes_intercepts(xgboost: Any) -> bool:
+    """Whether base_score may be one number an output (it is one for all before 3.1)."""
+    params = {"objective": "multi:softprob", "num_class": 2, "base_score": [0.25, -0.25]}
+    params |= {"nthread": 1, "verbosity": 0}
+    data = xgboost.DMatrix(np.zeros((2, 1)), label=[0.0, 1.0])
+    try:
+        scores = xgboost.train(params, data, 0).predict(data, output_margin=True)
+    except (xgboost.core.XGBoostError, ValueError):
+        return False
+    return bool(np.allclose(scores, [[0.25, -0.25]] * 2))
 
 
 @cache

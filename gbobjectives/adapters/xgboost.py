@@ -29,6 +29,7 @@ from gbobjectives.adapters._xgboost_links import (
     RAW,
     objective_of_link,
     outputs_of,
+    takes_intercepts,
 )
 from gbobjectives.adapters.saved import KEY, record_of
 from gbobjectives.adapters.xgboost_dask import dask_train
@@ -161,9 +162,9 @@ def train(
         _check_continued(xgboost, xgb_model, settings["objective"], own)
         # The model has its own; another would shift all that it predicts.
         settings.pop("base_score", None)
-    elif offset is not None:
+    elif offset is not None or _needs_tree(xgboost, settings, own):
         _check_offset(settings)
-        settings["base_score"] = _base_score(own, np.zeros(own.n_outputs))
+        settings["base_score"] = _base_score(own, np.zeros(own.n_outputs), one_for_all=True)
         xgb_model = _intercept_tree(xgboost, settings, dtrain, start)
         settings.pop("base_score")
     elif "base_score" not in settings:
@@ -241,12 +242,17 @@ def _settings(xgboost: Any, params: Any, loss: Loss) -> dict[str, Any]:
     return settings
 
 
-def _base_score(loss: Loss, raw: Any) -> float | list[float]:
+def _needs_tree(xgboost: Any, settings: Mapping[str, Any], loss: Loss) -> bool:
+    """Several outputs, and a version of XGBoost that has one base_score for all of them."""
+    return loss.n_outputs > 1 and "base_score" not in settings and not takes_intercepts(xgboost)
+
+
+def _base_score(loss: Loss, raw: Any, one_for_all: bool = False) -> float | list[float]:
     """base_score, which XGBoost keeps in float32 on the response scale; that of softmax is raw."""
     if loss.link.name in OBJECTIVE_OF_LINK and loss.link.name != "softmax":
         raw = loss.link.inverse(raw)
     numbers: list[float] = np.asarray(raw, dtype=np.float32).tolist()
-    return numbers if loss.n_outputs > 1 else numbers[0]
+    return numbers if loss.n_outputs > 1 and not one_for_all else numbers[0]
 
 
 def _margin_of(dmatrix: Any, loss: Loss) -> Any:

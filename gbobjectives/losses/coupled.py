@@ -105,7 +105,7 @@ class OverlapLoss(CoupledLoss):
         return self._both(y, f, sums)
 
     rules = {
-        name: Rule(lambda loss, *block: loss._safe(*block), "descent", "|g|")
+        name: Rule(lambda loss, *block: loss._safe(*block), "descent", "kappa |g|")
         for name in ("safe", "auto")
     }
 
@@ -347,6 +347,11 @@ class SelfAdjustingDiceLoss(OverlapLoss):
 
     def _bound(self, y: Array, u: Array, du: Array, slope: Array, lack: Array) -> Array:
         return ROOT * max(1.25, self.alpha**2) * np.abs(slope) * u
+
+    rules = {
+        name: Rule(lambda loss, *block: loss._safe(*block), "descent", "c |rho - 2y| u")
+        for name in ("safe", "auto")
+    }
 
     def _intercept(self, batch: Batch, has_offset: bool) -> Any:
         found = super()._intercept(batch, has_offset)
