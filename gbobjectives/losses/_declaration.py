@@ -21,6 +21,22 @@ def snake_case(class_name: str) -> str:
     return re.sub(start_of_word, "_", class_name.removesuffix("Loss")).lower()
 
 
+class _EqualNaN(float):
+    """NaN that is equal to NaN: a loss that ignores it is equal to its copy."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, float) and bool(np.isnan(other))
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash("nan")
+
+
+NAN = _EqualNaN("nan")
+
+
 def _rebuild(cls: type["Declaration"], parameters: dict[str, Any]) -> "Declaration":
     return cls(**parameters)
 
@@ -75,8 +91,7 @@ class Declaration(ABC):
         owner = type(self).__name__
         if self.ignore_index is not None:
             number = check.real_parameter(owner, "ignore_index", self.ignore_index, None)
-            # One NaN is equal to another only if they are the same object.
-            object.__setattr__(self, "ignore_index", np.nan if np.isnan(number) else number)
+            object.__setattr__(self, "ignore_index", NAN if np.isnan(number) else number)
         if self.targets is not None and not isinstance(self.targets, Targets):
             raise TypeError(f"{owner}: targets are given by bind(targets); got {self.targets!r}")
 
