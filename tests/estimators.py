@@ -5,7 +5,6 @@ from typing import Any
 
 import lightgbm
 import numpy as np
-import pandas as pd
 import pytest
 import xgboost
 
@@ -97,23 +96,5 @@ def eval_data(Xv: Any, yv: Any) -> dict[str, Any]:
     return {"eval_set": [(Xv, yv)]}
 
 
-def takes_frames(library: Library) -> bool:
-    """Whether the library takes frames; LightGBM before 4.2 uses what NumPy 2 has no more."""
-    if library.is_xgboost:
-        return True
-    try:
-        lightgbm.Dataset(pd.DataFrame(X), REAL, params={"verbosity": -1}).construct()
-    except AttributeError:
-        return False
-    return True
-
-
 LIBRARIES = {name: Library(name) for name in ("xgboost", "lightgbm")}
-frames = pytest.mark.parametrize(
-    "library",
-    [
-        pytest.param(x, id=name, marks=[] if takes_frames(x) else pytest.mark.skip("no frames"))
-        for name, x in LIBRARIES.items()
-    ],
-)
 both = pytest.mark.parametrize("library", LIBRARIES.values(), ids=LIBRARIES)

@@ -79,6 +79,11 @@ def test_bare_sums_of_pulls_may_overshoot_where_slopes_differ():
     assert leaf_steps(loss, "safe", 3000, eta=1.0, reg_lambda=0.0) == 0
 
 
+def test_a_sum_of_terms_with_units_is_the_same_in_any():
+    loss = gbo.EpsilonInsensitiveLoss(epsilon=0.5) + gbo.HuberLoss()
+    assert not gbo.testing.check_objective(loss).failures
+
+
 def test_automatic_widths_are_those_of_the_terms():
     y, f = Y, Y + RNG.normal(size=100)
     loss = (gbo.HuberLoss() + gbo.QuantileLoss(0.9)).resolve(y, f)

@@ -9,19 +9,16 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
 
+import dask.array
+import distributed
 import lightgbm
 import numpy as np
 import pytest
 import xgboost
+from xgboost.dask import DaskDMatrix
 
 import gbobjectives as gbo
 from tests.boosting import distance
-
-distributed = pytest.importorskip("distributed")
-pytest.importorskip("dask.dataframe")
-
-import dask.array  # noqa: E402
-from xgboost.dask import DaskDMatrix  # noqa: E402
 
 N, FIRST = 1200, 300  # rows, and those of the first worker
 ROUNDS = 8

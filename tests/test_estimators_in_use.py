@@ -7,6 +7,7 @@ import joblib
 import lightgbm
 import numpy as np
 import pandas as pd
+import polars
 import pytest
 import scipy.sparse
 import xgboost
@@ -24,7 +25,6 @@ from tests.estimators import (
     XGB_PARAMS,
     both,
     eval_data,
-    frames,
 )
 
 XGBOOST, LIGHTGBM = LIBRARIES.values()
@@ -35,7 +35,7 @@ FRAME = pd.DataFrame(X, columns=COLUMNS)
 # ---- kinds of data -------------------------------------------------------------------------
 
 
-@frames
+@both
 def test_frames_keep_their_names(library):
     model = library.classifier().fit(FRAME, pd.Series(TWO))
     names = model.feature_names_in_ if library.is_xgboost else model.feature_name_
@@ -47,7 +47,7 @@ def test_frames_keep_their_names(library):
 
 
 @pytest.mark.parametrize("kind", ["category", "string", "object"])
-@frames
+@both
 def test_labels_of_pandas(library, kind):
     y = pd.Series(THREE).astype(kind)
     model = library.classifier().fit(FRAME, y)
@@ -57,7 +57,6 @@ def test_labels_of_pandas(library, kind):
 
 @both
 def test_polars(library):
-    polars = pytest.importorskip("polars")
     frame = polars.DataFrame(X, schema=COLUMNS)
     model = library.classifier().fit(frame, polars.Series(THREE))
     expected = library.classifier().fit(X, THREE).predict_proba(X)
@@ -83,7 +82,7 @@ def test_sparse_and_missing(library):
     assert np.isfinite(library.regressor("huber").fit(missing, REAL).predict(missing)).all()
 
 
-@frames
+@both
 def test_categorical_columns(library):
     letters = np.array(list("pqrs"))[np.random.default_rng(0).integers(0, 4, N)]
     y = REAL + 5 * np.isin(letters, ["p", "r"])

@@ -2,8 +2,10 @@
 
 from itertools import groupby, product
 
+import lightgbm
 import numpy as np
 import pytest
+import xgboost
 
 import gbobjectives as gbo
 
@@ -220,14 +222,12 @@ def spoken(rng, n=60):
 
 
 def train_lightgbm(X, y, sizes, loss):
-    lgb = pytest.importorskip("lightgbm")
     params = {"verbosity": -1, "learning_rate": 0.3, "num_threads": 1}
-    return gbo.lgb.train(params, lgb.Dataset(X, y, group=sizes), 30, loss=loss).predict(X)
+    return gbo.lgb.train(params, lightgbm.Dataset(X, y, group=sizes), 30, loss=loss).predict(X)
 
 
 def train_xgboost(X, y, sizes, loss):
-    xgb = pytest.importorskip("xgboost")
-    data = xgb.DMatrix(X, y, qid=np.repeat(np.arange(len(sizes)), sizes))
+    data = xgboost.DMatrix(X, y, qid=np.repeat(np.arange(len(sizes)), sizes))
     params = {"learning_rate": 0.3, "max_depth": 3, "nthread": 1}
     return gbo.xgb.train(params, data, 30, loss=loss, verbose_eval=False).predict(data)
 

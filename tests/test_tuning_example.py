@@ -9,8 +9,6 @@ import pytest
 
 import gbobjectives as gbo
 
-pytest.importorskip("optuna")
-
 ROOT = Path(gbo.__file__).resolve().parent.parent
 
 

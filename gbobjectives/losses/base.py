@@ -54,6 +54,8 @@ class Loss(Declaration):
         Whether badly wrong rows lose their gradient.
     rules : mapping of str to Rule
         The curvatures it offers.
+    label_units : tuple of str
+        Parameters in units of the label, besides delta.
     normalised : bool
         Whether ``scale="auto"`` divides by the mean curvature.
     """

@@ -70,10 +70,12 @@ class GroupLoss(Loss):
     An objective minimises the sum of each group's value times its weight (the sum of its rows'
     weights), so that gradients are of order 1 per row.
 
-    `positional` says whether results depend on the order of rows within a group.
+    `positional` says whether results depend on the order of rows within a group, `takes_places`
+    whether a row takes one place in it, whatever its weight.
     """
 
     positional: ClassVar[bool] = False
+    takes_places: ClassVar[bool] = False
 
     @abstractmethod
     def _value(self, y: Array, f: Array, w: Array, groups: Groups) -> Array: ...

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gbobjectives.losses.base import Loss
+from gbobjectives.losses.composition import SumLoss
 from gbobjectives.objective import Objective, as_objective
 from gbobjectives.parallel import MIN_PARALLEL_ENTRIES
 from gbobjectives.testing import checks, contract, curvature_checks, group_checks
@@ -273,6 +274,13 @@ def _threads(subject: _ObjectiveCase) -> Problems:
         yield "one thread and two give different derivatives"
 
 
+def _in_units(loss: Loss, factor: float) -> Loss:
+    """The loss for labels in other units: those of its parameters that have them are scaled."""
+    if isinstance(loss, SumLoss):
+        return replace(loss, terms=tuple((a, _in_units(x, factor)) for a, x in loss.terms))
+    return replace(loss, **{name: factor * getattr(loss, name) for name in loss.label_units})
+
+
 def _scale_free(subject: _ObjectiveCase) -> Problems:
     made, loss = subject.objective, subject.objective.loss
     if loss.resolved or not loss.normalised or made.scale != "auto":
@@ -282,8 +290,8 @@ def _scale_free(subject: _ObjectiveCase) -> Problems:
     y, f, w, _ = subject.batch()
     g, h = made.gradient_hessian(y, f, w)
     for factor in (1e-6, 1e6):
-        units = {name: factor * getattr(loss, name) for name in loss.label_units}
-        scaled = Objective(replace(loss, **units), made.curvature, made.scale, made.n_threads)
+        other = _in_units(loss, factor)
+        scaled = Objective(other, made.curvature, made.scale, made.n_threads)
         scaled_g, scaled_h = scaled.gradient_hessian(y * factor, f * factor, w)
         for name, got, want in (("g", scaled_g / factor, g), ("h", scaled_h, h)):
             if not np.allclose(got, want, rtol=SCALE_FREE, atol=SCALE_FREE * np.abs(want).max()):

@@ -8,7 +8,7 @@ import numpy as np
 
 from gbobjectives._numerics import Array
 from gbobjectives.losses.base import Loss
-from gbobjectives.losses.kinds import RowLoss
+from gbobjectives.losses.kinds import GroupLoss, RowLoss
 
 # Magnitudes of raw predictions from far below to far above anything that training meets.
 MAGNITUDES = 10.0 ** np.array([-30, -10, -3, 0, 1, 1.5, 2, 2.5, 3, 5, 10, 15, 19, 20, 30])
@@ -79,12 +79,12 @@ class Case:
     @property
     def positional(self) -> bool:
         """Whether the order of rows within a group matters."""
-        return not self.by_rows and bool(getattr(self.loss, "positional", False))
+        return isinstance(self.loss, GroupLoss) and self.loss.positional
 
     @property
     def repeats_groups(self) -> bool:
         """Whether a row twice is two places, so that weights stand for copies of groups only."""
-        return self.positional or bool(getattr(self.loss, "takes_places", False))
+        return self.positional or (isinstance(self.loss, GroupLoss) and self.loss.takes_places)
 
     @property
     def labels_of_groups(self) -> bool:
