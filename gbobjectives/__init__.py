@@ -21,6 +21,11 @@ from gbobjectives.adapters import lightgbm as lgb
 from gbobjectives.adapters import sklearn as hgb
 from gbobjectives.adapters import xgboost as xgb
 from gbobjectives.adapters.saved import *
+from gbobjectives.autodiff import *
+from gbobjectives.diagnosis import Diagnosis as Diagnosis
+from gbobjectives.diagnosis import Finding as Finding
+from gbobjectives.diagnosis import diagnose as diagnose
+from gbobjectives.expressions import *
 from gbobjectives.links import Interval as Interval
 from gbobjectives.links import Link as Link
 from gbobjectives.losses import get_loss as get_loss
@@ -45,6 +50,7 @@ from gbobjectives.losses.logarithmic import *
 from gbobjectives.losses.multiclass import *
 from gbobjectives.losses.multiclass_variants import *
 from gbobjectives.losses.pairwise import *
+from gbobjectives.losses.power import *
 from gbobjectives.losses.quantile import *
 from gbobjectives.losses.ranking import *
 from gbobjectives.losses.redescending import *
@@ -57,6 +63,7 @@ from gbobjectives.losses.several import *
 from gbobjectives.losses.survival import *
 from gbobjectives.losses.wrapping import *
 from gbobjectives.metrics import Metric as Metric
+from gbobjectives.monitoring import *
 from gbobjectives.objective import Objective as Objective
 
 try:

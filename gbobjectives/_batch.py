@@ -78,9 +78,12 @@ class Batch:
         return int(self.f.shape[0])
 
     def rows(self, block: slice) -> tuple[Array, Array]:
-        """Labels, in the dtype of the raw prediction, and raw predictions of a block."""
-        f = self.f[block]
-        return self.y[block].astype(f.dtype, copy=False), f
+        """Labels, in the dtype of the raw prediction, and raw predictions of a block.
+
+        Of several outputs each is contiguous: loops along rows of K are slow for small K.
+        """
+        f = np.asarray(self.f[block], order="F")
+        return self.y[block].astype(f.dtype, order="F", copy=False), f
 
     def weights(self, block: slice) -> Array:
         """Weights of a block, ones where there are none, in the dtype of the prediction."""

@@ -17,15 +17,49 @@ LOG2 = float(np.log(2.0))
 _HEAD_ROOM = 2.0**20
 
 
+def at_least(x: Array, low: float) -> Array:
+    """``np.maximum(x, low)``, whose loop over an array and a number is three times slower."""
+    result: Array = np.clip(x, low, np.inf)
+    return result
+
+
+def at_most(x: Array, high: float) -> Array:
+    """``np.minimum(x, high)``, whose loop over an array and a number is three times slower."""
+    result: Array = np.clip(x, -np.inf, high)
+    return result
+
+
 def log1pexp(x: Array) -> Array:
     """``log(1 + exp(x))``; the naive form overflows for large x."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    return at_least(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def expit_both(x: Array) -> tuple[Array, Array]:
+    """``1 / (1 + exp(-x))`` and ``1 / (1 + exp(x))``, each to its last digits.
+
+    The naive forms overflow for abs(x) above 709 (float32: 88), and ``1 - p`` cancels where p
+    rounds to 1. Of the larger and the smaller of the two the sign of x says which is which.
+    """
+    e = np.exp(-np.abs(x))
+    large = 1 / (1 + e)
+    small = e * large
+    first = large * (x >= 0)
+    return np.maximum(first, small), np.maximum(large - first, small)
 
 
 def expit(x: Array) -> Array:
-    """``1 / (1 + exp(-x))``; the naive form overflows for x below -709 (float32: -88)."""
-    e = np.exp(-np.abs(x))
-    result: Array = np.where(x < 0, e, np.ones_like(e)) / (1 + e)
+    """``1 / (1 + exp(-x))``: see `expit_both`."""
+    return expit_both(x)[0]
+
+
+def root_one_plus_square(x: Array) -> Array:
+    """``sqrt(1 + x^2)``; the naive form overflows, ``np.hypot`` is ten times slower.
+
+    From 1e9 on the 1 is lost in both dtypes, and the root is abs(x).
+    """
+    a = np.abs(x)
+    held = at_most(a, 1e9)
+    result: Array = np.maximum(np.sqrt(1 + held * held), a)
     return result
 
 
@@ -41,15 +75,15 @@ def exp_saturating(x: Array) -> Array:
 
     The naive form returns inf, and inf - inf or 0 * inf downstream is NaN.
     """
-    limit = np.log(np.finfo(x.dtype).max / _HEAD_ROOM)
-    result: Array = np.exp(np.minimum(x, limit.astype(x.dtype)))
+    limit = float(np.log(np.finfo(x.dtype).max / _HEAD_ROOM))
+    result: Array = np.exp(at_most(x, limit))
     return result
 
 
 def expm1_saturating(x: Array) -> Array:
     """``exp(x) - 1``, held where `exp_saturating` holds; ``exp(x) - 1`` itself cancels near 0."""
-    limit = np.log(np.finfo(x.dtype).max / _HEAD_ROOM)
-    result: Array = np.expm1(np.minimum(x, limit.astype(x.dtype)))
+    limit = float(np.log(np.finfo(x.dtype).max / _HEAD_ROOM))
+    result: Array = np.expm1(at_most(x, limit))
     return result
 
 

@@ -174,25 +174,19 @@ class Objective:
 
         Else each block gives its weighted sum of the curvatures of every output, and of 1.
         """
-        scale = self._number()
         positive = rule.guarantee != "none"
 
         def block(piece: Piece, arguments: tuple[Any, ...]) -> Array:
             first, second = loss._gradient_curvature(rule, *arguments)
-            for what, values in (("gradient", first), ("curvature", second)):
-                if not (np.isfinite(values.min()) and np.isfinite(values.max())):
+            if positive and second.min() < TINY:
+                second = np.maximum(second, TINY)
+            factor = self._factor(loss, batch, piece, arguments, self._number()) if weigh else None
+            for what, values, out in (("gradient", first, g), ("curvature", second, h)):
+                if not _store(out[piece.rows], values, factor) and not np.isfinite(values).all():
                     y, f = arguments[:2]
                     raise check.nonfinite_derivative(
                         type(loss).__name__, what, values, y, f, piece.rows.start
                     )
-            if positive:
-                second = np.maximum(second, TINY)
-            if weigh:
-                w = loss._total_weights(batch, piece, arguments)
-                if w is not None or scale != 1:
-                    factor = 1 / scale if w is None else w / scale
-                    first, second = first * factor, second * factor
-            g[piece.rows], h[piece.rows] = _saturated(first), _saturated(second)
             if weigh:
                 return np.empty(0)
             if batch.w is None:
@@ -205,21 +199,37 @@ class Objective:
 
     def _finish(self, loss: Loss, batch: Batch, g: Array, h: Array, floor: Any, scale: Any) -> None:
         """Floor, then weight and scale, in place."""
+        # As float32: a float64 number would turn the whole pass into float64.
+        floor, scale = (np.float32(np.clip(x, 0, FLOAT32_LIMIT)) for x in (floor, scale))
 
         def block(piece: Piece, arguments: tuple[Any, ...]) -> None:
-            w = loss._total_weights(batch, piece, arguments)
-            factor = 1 / scale if w is None else w / scale
-            g[piece.rows] = _saturated(g[piece.rows] * factor)
-            h[piece.rows] = _saturated(np.maximum(h[piece.rows], floor) * factor)
+            factor = self._factor(loss, batch, piece, arguments, scale)
+            first, second = g[piece.rows], h[piece.rows]
+            _store(first, first, factor)
+            _store(second, np.clip(second, floor, np.inf), factor)
 
         loss._map(batch, block, self.n_threads)
 
+    def _factor(
+        self, loss: Loss, batch: Batch, piece: Piece, arguments: tuple[Any, ...], scale: Any
+    ) -> Any:
+        """What derivatives of a block are multiplied by; None for 1."""
+        w = loss._total_weights(batch, piece, arguments)
+        if w is None:
+            return None if np.all(scale == 1) else 1 / scale
+        return w if np.all(scale == 1) else w / scale
 
-def _saturated(values: Array) -> Array:
-    """Within what float32 holds, with head room for sums."""
-    if max(-values.min(), values.max()) <= FLOAT32_LIMIT:
-        return values
-    return np.clip(values, -FLOAT32_LIMIT, FLOAT32_LIMIT)
+
+def _store(out: Array, values: Array, factor: Any) -> bool:
+    """Put values times the factor into out; False where some had to be held within bounds."""
+    if factor is None:
+        out[...] = values
+    else:
+        np.multiply(values, factor, out=out, casting="same_kind")
+    if out.min() >= -FLOAT32_LIMIT and out.max() <= FLOAT32_LIMIT:
+        return True
+    np.clip(out, -FLOAT32_LIMIT, FLOAT32_LIMIT, out=out)
+    return False
 
 
 def label_fingerprint(batch: Batch) -> tuple[float, ...]:

@@ -1,6 +1,6 @@
 """Pictures of a loss: what it is worth, how it pulls, how far its curvature lets a leaf step."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ HALF_WIDTH = 5.0  # of the picture, in units of delta, or of the raw prediction
 
 
 def plot_loss(
-    loss: RowLoss,
+    loss: RowLoss | Sequence[RowLoss],
     *,
     y_true: float = 0.0,
     curvatures: Iterable[str | float] = ("exact", "auto"),
@@ -29,8 +29,8 @@ def plot_loss(
 
     Parameters
     ----------
-    loss : RowLoss
-        A loss of one output; a parameter left at ``"auto"`` is drawn at 1.
+    loss : RowLoss, or sequence of RowLoss
+        Losses of one output, drawn together; a parameter left at ``"auto"`` is drawn at 1.
     y_true : float
         Label of the row.
     curvatures : iterable of str or float
@@ -68,6 +68,49 @@ def plot_loss(
     >>> [line.get_label() for line in axes[2].lines]
     ['exact: h', 'safe: psi(u) / u']
     """
+    losses = [_drawable(one) for one in _as_list(loss)]
+    if not losses:
+        raise ValueError("plot_loss: a loss is wanted; got an empty sequence")
+    if raw_prediction is None:
+        grids = [_grid(one, y_true) for one in losses]
+        f = np.linspace(min(x[0] for x in grids), max(x[-1] for x in grids), N_POINTS)
+    else:
+        f = np.asarray(raw_prediction, dtype=float)
+    # All is computed before anything is drawn: a bad argument leaves no half picture behind.
+    rules = tuple(curvatures)
+    curves = [_curves(one, float(y_true), f, rules) for one in losses]
+    title = repr(losses[0]) if len(losses) == 1 else ", ".join(map(repr, losses))
+
+    axes = np.ravel(_new_axes(title) if ax is None else np.asarray(ax, dtype=object))
+    if len(axes) not in (1, 3):
+        raise ValueError(f"plot_loss: ax must be one Axes or three; got {len(axes)}")
+    single = len(axes) == 1
+    value_ax, gradient_ax, curvature_ax = np.repeat(axes, 3) if single else axes
+    for one, (value, gradient, curved) in zip(losses, curves, strict=True):
+        prefix = "" if len(losses) == 1 else f"{one!r} "
+        value_ax.plot(f, value, label=f"{prefix}value" if single or not prefix else repr(one))
+        gradient_ax.plot(
+            f, gradient, label=f"{prefix}gradient" if single or not prefix else repr(one)
+        )
+        for i, (label, h) in enumerate(curved.items()):
+            # Two rules may coincide: dashes let the one below show through.
+            style = "-" if i == 0 else "--"
+            curvature_ax.plot(f, h, label=f"{prefix}{label}", linestyle=style)
+    for axis, name in zip(axes, ("value", "gradient", "curvature"), strict=False):
+        axis.set_title(title if single else name)
+        axis.set_xlabel("raw prediction")
+    curvature_ax.legend(fontsize="small")
+    if len(losses) > 1 and not single:
+        value_ax.legend(fontsize="small")
+    return axes
+
+
+def _as_list(loss: Any) -> list[Any]:
+    return list(loss) if isinstance(loss, list | tuple) else [loss]
+
+
+def _drawable(loss: Any) -> RowLoss:
+    """The loss with numbers in it, or an error that says why it cannot be drawn."""
     if not isinstance(loss, RowLoss):
         raise TypeError(
             f"plot_loss: a loss of single rows (RowLoss) is wanted; got {loss!r}, "
@@ -79,30 +122,16 @@ def plot_loss(
         raise ValueError(
             f"plot_loss: a loss of one output is wanted; got {loss!r} with {loss.n_outputs}"
         )
-    loss = _with_numbers(loss)
-    f = _grid(loss, y_true) if raw_prediction is None else np.asarray(raw_prediction, dtype=float)
-    y = np.full(len(f), float(y_true))
-    # All is computed before anything is drawn: a bad argument leaves no half picture behind.
-    value, gradient = loss.value(y, f), loss.gradient(y, f)
-    curved = {
-        f"{name}: {loss.rule(name).formula}": loss.curvature(y, f, name) for name in curvatures
-    }
+    return _with_numbers(loss)
 
-    axes = np.ravel(_new_axes(repr(loss)) if ax is None else np.asarray(ax, dtype=object))
-    if len(axes) not in (1, 3):
-        raise ValueError(f"plot_loss: ax must be one Axes or three; got {len(axes)}")
-    single = len(axes) == 1
-    value_ax, gradient_ax, curvature_ax = np.repeat(axes, 3) if single else axes
-    value_ax.plot(f, value, label="value")
-    gradient_ax.plot(f, gradient, label="gradient")
-    for i, (label, h) in enumerate(curved.items()):
-        # Two rules may coincide: dashes let the one below show through.
-        curvature_ax.plot(f, h, label=label, linestyle="-" if i == 0 else "--")
-    for axis, title in zip(axes, ("value", "gradient", "curvature"), strict=False):
-        axis.set_title(repr(loss) if single else title)
-        axis.set_xlabel("raw prediction")
-    curvature_ax.legend()
-    return axes
+
+def _curves(
+    loss: RowLoss, y_true: float, f: Array, rules: Sequence[str | float]
+) -> tuple[Array, Array, dict[str, Array]]:
+    """Value, gradient and curvatures by name along the raw predictions."""
+    y = np.full(len(f), y_true)
+    curved = {f"{name}: {loss.rule(name).formula}": loss.curvature(y, f, name) for name in rules}
+    return loss.value(y, f), loss.gradient(y, f), curved
 
 
 def _with_numbers(loss: RowLoss) -> RowLoss:

@@ -29,7 +29,7 @@ ROOMS = [
     ("losses.classes",),
     ("losses.residual", "losses.binary", "losses.count", "losses.multiclass", "losses.coupled"),
     ("losses.density", "losses.survival"),
-    ("losses.robust", "losses.ranking", "losses.pairwise", "losses.listwise"),
+    ("losses.robust", "losses.power", "losses.ranking", "losses.pairwise", "losses.listwise"),
     ("losses.multiclass_hinge", "losses.ordinal"),
     ("losses.rounded_hinge", "losses.imbalance"),
     ("losses.quantile", "losses.redescending", "losses.asymmetric", "losses.relative"),
@@ -40,15 +40,25 @@ ROOMS = [
     ("losses.coupled_sum",),
     ("losses.wrapping",),
     ("losses",),
+    ("_code", "_own_curvature", "_stable_functions"),
+    ("_own", "_reading", "_symbols"),
+    ("_backends", "_formulas"),
+    ("autodiff", "expressions"),
     ("objective",),
+    ("_row_statistics",),
     ("metric_functions",),
     ("metrics",),
     ("adapters",),
     ("testing", "plotting"),
+    ("diagnosis",),
+    ("monitoring",),
     ("",),
+    ("_catalogue", "_parameter_options", "_terminal_plot"),
+    ("_description",),
+    ("_command_line",),
     ("__main__",),
 ]
-OPEN = {"adapters", "testing"}
+OPEN = {"adapters", "testing", "diagnosis"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -195,7 +195,9 @@ def test_unweighted_mean():
 class BoldLoss(FairLoss):
     """Claims that half of a majorizer is one."""
 
-    rules = {"safe": Rule(lambda loss, y, f: loss._safe(y, f) / 2, "majorizer", "psi(u) / 2u")}
+    rules = {
+        "safe": Rule(lambda loss, y, f: loss._weight(loss._u(y, f)) / 2, "majorizer", "psi(u) / 2u")
+    }
 
 
 def test_no_majorizer():

@@ -1,4 +1,4 @@
-"""The examples of many classes, embeddings and sequences run, and print what they promise."""
+"""The examples of many classes, embeddings, sequences and own losses run and say what they do."""
 
 import os
 import subprocess
@@ -20,11 +20,17 @@ SMALL = {
         ["--rows", "300", "--rounds", "20"],
         ["pixels", "principal components", "triplet loss, euclidean", "embeddings.png"],
     ),
+    "own_loss": (
+        ["--rows", "1000", "--rounds", "3"],
+        ["a class", "gbo.from_value", "20 kept", "g = delta*atan(r/delta)", "own_loss.png"],
+    ),
     "sequences": (
         ["--sequences", "30", "--rounds", "10"],
         ["before: the best constant", "CTCLoss", "told all frames", "error rate", "as spoken"],
     ),
 }
+
+PICTURES = {"embeddings", "own_loss"}
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -34,7 +40,7 @@ def test_it_runs_and_prints_its_table(name, tmp_path):
         k: v for k, v in os.environ.items() if k not in ("FORCE_COLOR", "TTY_COMPATIBLE")
     }
     arguments, expected = SMALL[name]
-    if name == "embeddings":
+    if name in PICTURES:
         arguments = [*arguments, "--output", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, "-W", "error", str(ROOT / "examples" / f"{name}.py"), *arguments],
@@ -47,5 +53,5 @@ def test_it_runs_and_prints_its_table(name, tmp_path):
     assert done.returncode == 0, done.stderr
     assert all(words in done.stdout for words in expected), done.stdout
     assert "nan" not in done.stdout
-    if name == "embeddings":
-        assert (tmp_path / "embeddings.png").stat().st_size > 20_000
+    if name in PICTURES:
+        assert (tmp_path / f"{name}.png").stat().st_size > 20_000

@@ -1,5 +1,6 @@
 """The callables that LightGBM is handed, and the functions that make them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,6 +21,11 @@ ON_WORKERS = (
 def shifted(raw_prediction: Any, offset: tuple[float, ...]) -> Any:
     """Scores with the intercept that is not in the trees yet."""
     return raw_prediction + np.asarray(offset) if offset else raw_prediction
+
+
+def with_intercept(feval: Callable[[Any, Any], Any], start: tuple[float, ...]) -> Any:
+    """The user's metric on the scores of the finished model, intercept included."""
+    return lambda scores, dataset: feval(shifted(scores, start), dataset)
 
 
 @dataclass(frozen=True)

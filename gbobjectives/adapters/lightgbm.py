@@ -9,6 +9,7 @@ names in the model text the built-in objective with the link of the loss.
 import copy
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +24,20 @@ from gbobjectives.adapters._lightgbm_callables import (
     is_built,
     metric,
     objective,
-    shifted,
     sklearn_metric,
     sklearn_objective,
+    with_intercept,
 )
+from gbobjectives.adapters._progress import finish
+from gbobjectives.adapters.history import remember
 from gbobjectives.adapters.lightgbm_dask import dask_objective
 from gbobjectives.adapters.lightgbm_refit import refit
 from gbobjectives.adapters.saved import record_in_text, record_of, with_record
 from gbobjectives.losses.base import Loss
 from gbobjectives.objective import as_objective
 
-__all__ = [
-    "dask_objective",
-    "metric",
-    "objective",
-    "refit",
-    "sklearn_metric",
-    "sklearn_objective",
-    "train",
-]
+__all__ = ["dask_objective", "metric", "objective", "refit", "sklearn_metric"]
+__all__ += ["sklearn_objective", "train"]
 
 # What the model text must name for `predict` to apply each link.
 OBJECTIVE_OF_LINK = {
@@ -208,7 +204,9 @@ def train(
 
     mine = [] if ours is None else [LGBMetric(ours.resolved_on(y, w), offset=start)]
     given = [] if feval is None else list(feval) if isinstance(feval, list | tuple) else [feval]
-    theirs = [_with_intercept(function, start) for function in given]
+    theirs = [with_intercept(function, start) for function in given]
+    log: dict[str, Any] = {}
+    recording = [lightgbm.record_evaluation(log)] if valid else []
     try:
         booster = lightgbm.train(
             settings | {"objective": LGBObjective(made, start)},
@@ -218,13 +216,15 @@ def train(
             valid_names=valid_names,
             feval=[*theirs, *mine],
             init_model=init_model,
-            callbacks=[*(callbacks or ()), _keep_feature_draws()],
+            callbacks=[*(callbacks or ()), *recording, _keep_feature_draws()],
         )
     finally:
+        finish(callbacks)
         if init_model is not None:
             _forget_model(train_set, *valid)
     _fold(booster, start)
     _name_link(booster, link_line, record_of(made, intercept=in_trees))
+    remember(booster, log)
     return booster
 
 
@@ -351,11 +351,6 @@ def _check_continued(lightgbm: Any, init_model: Any, link_line: str, loss: Loss)
     return text
 
 
-def _with_intercept(feval: Callable[[Any, Any], Any], start: tuple[float, ...]) -> Any:
-    """The user's metric on the scores of the finished model, intercept included."""
-    return lambda scores, dataset: feval(shifted(scores, start), dataset)
-
-
 def _keep_feature_draws() -> Callable[[Any], None]:
     """Callback: features are drawn as under a built-in objective.
 
@@ -391,10 +386,12 @@ def _name_link(booster: Any, link_line: str, record: str) -> None:
     booster.model_from_string(with_record("\n".join(lines), record))
 
 
-def __getattr__(name: str) -> Any:
-    # The estimators derive from classes of the library, which an import of the package loads not.
-    if name in ("LGBMLossClassifier", "LGBMLossRegressor"):
-        from gbobjectives.adapters import lightgbm_estimators
+# What derives from classes of other packages, which an import of this one loads not.
+LAZY = dict.fromkeys(("LGBMLossClassifier", "LGBMLossRegressor"), "lightgbm_estimators")
+LAZY["Progress"] = "lightgbm_progress"
 
-        return getattr(lightgbm_estimators, name)
+
+def __getattr__(name: str) -> Any:
+    if name in LAZY:
+        return getattr(import_module(f"gbobjectives.adapters.{LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,11 +9,13 @@ import copy
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from gbobjectives.adapters import _common as common
+from gbobjectives.adapters._progress import tell
 from gbobjectives.adapters._xgboost_callables import (
     XGBMetric,
     XGBObjective,
@@ -31,6 +33,7 @@ from gbobjectives.adapters._xgboost_links import (
     outputs_of,
     takes_intercepts,
 )
+from gbobjectives.adapters.history import remember
 from gbobjectives.adapters.saved import KEY, record_of
 from gbobjectives.adapters.xgboost_dask import dask_train
 from gbobjectives.losses.base import Loss
@@ -158,12 +161,14 @@ def train(
                 f"greater_is_better is {ours.greater_is_better}"
             )
     stopping = _callbacks(xgboost, callbacks, ours, early_stopping_rounds, pairs)
+    tell(callbacks, num_boost_round, ours)
+    log = {} if evals_result is None else evals_result
     if xgb_model is not None:
         _check_continued(xgboost, xgb_model, settings["objective"], own)
         # The model has its own; another would shift all that it predicts.
         settings.pop("base_score", None)
     elif offset is not None or _needs_tree(xgboost, settings, own):
-        _check_offset(settings)
+        _check_offset(settings, offset)
         settings["base_score"] = _base_score(own, np.zeros(own.n_outputs), one_for_all=True)
         xgb_model = _intercept_tree(xgboost, settings, dtrain, start)
         settings.pop("base_score")
@@ -178,13 +183,14 @@ def train(
         obj=XGBObjective(made),
         maximize=maximize,
         early_stopping_rounds=early_stopping_rounds if ours is None else None,
-        evals_result=evals_result,
+        evals_result=log,
         verbose_eval=verbose_eval,
         xgb_model=xgb_model,
         callbacks=stopping,
         custom_metric=_both(custom_metric, ours),
     )
     booster.set_attr(**{KEY: record_of(made)})
+    remember(booster, log)
     return booster
 
 
@@ -212,7 +218,7 @@ def _pairs(xgboost: Any, evals: Any) -> list[tuple[Any, str]]:
     return [(data, name) for data, name in pairs]
 
 
-def _settings(xgboost: Any, params: Any, loss: Loss) -> dict[str, Any]:
+def _settings(xgboost: Any, params: Any, loss: Loss, where: str = WHERE) -> dict[str, Any]:
     """The user's parameters, copied, with the objective of the link and the outputs."""
     pairs = list(params.items() if isinstance(params, Mapping) else params)
     settings = dict(pairs)
@@ -223,7 +229,7 @@ def _settings(xgboost: Any, params: Any, loss: Loss) -> dict[str, Any]:
     known = objective_of_link(xgboost, loss)
     if known is None:
         warnings.warn(
-            f"{WHERE}: XGBoost has no objective with the link {loss.link.name!r}: the model "
+            f"{where}: XGBoost has no objective with the link {loss.link.name!r}: the model "
             "predicts raw scores; gbobjectives.predict(model, data) predicts responses",
             stacklevel=3,
         )
@@ -231,12 +237,12 @@ def _settings(xgboost: Any, params: Any, loss: Loss) -> dict[str, Any]:
     given = settings.get("objective", wanted)
     if given != wanted:
         raise ValueError(
-            f"{WHERE}: params has objective={given!r}, which conflicts with loss={loss!r}; leave "
+            f"{where}: params has objective={given!r}, which conflicts with loss={loss!r}; leave "
             f"it out ({wanted!r} is set, for its link)"
         )
-    common.refuse_ignored(WHERE, settings, IGNORED)
+    common.refuse_ignored(where, settings, IGNORED)
     for name in ("num_class", "num_target"):
-        common.outputs_parameter(WHERE, loss, settings.get(name), name)
+        common.outputs_parameter(where, loss, settings.get(name), name)
     settings |= {"objective": wanted, "disable_default_eval_metric": 1}
     settings |= outputs_of(wanted, loss)
     return settings
@@ -264,21 +270,24 @@ def _margin_of(dmatrix: Any, loss: Loss) -> Any:
     return margin
 
 
-def _check_offset(settings: Mapping[str, Any]) -> None:
-    """What cannot go with a base_margin, for which the intercept is a tree."""
+def _check_offset(settings: Mapping[str, Any], offset: Any, where: str = WHERE) -> None:
+    """What cannot go with an intercept that is a tree."""
     if "base_score" in settings:
         raise ValueError(
-            f"{WHERE}: params has base_score={settings['base_score']!r}, which XGBoost ignores "
+            f"{where}: params has base_score={settings['base_score']!r}, which XGBoost ignores "
             "where dtrain has a base_margin; add it to the base_margin"
         )
     if settings.get("booster") == "dart" or float(settings.get("rate_drop", 0)) > 0:
+        why = "a base_margin" if offset is not None else "several outputs before XGBoost 3.1"
         raise ValueError(
-            f"{WHERE}: dropping trees is not possible with a base_margin: the intercept is the "
-            "first tree, and would be dropped"
+            f"{where}: dropping trees is not possible with {why}: the intercept is the first "
+            "tree, and would be dropped"
         )
 
 
-def _check_continued(xgboost: Any, xgb_model: Any, wanted: str, loss: Loss) -> None:
+def _check_continued(
+    xgboost: Any, xgb_model: Any, wanted: str, loss: Loss, where: str = WHERE
+) -> None:
     """A model that is continued keeps its intercept; it must have the link of the loss."""
     model = xgb_model
     if not isinstance(model, xgboost.Booster):
@@ -286,7 +295,7 @@ def _check_continued(xgboost: Any, xgb_model: Any, wanted: str, loss: Loss) -> N
     config = model.save_config()
     if f'"name":"{wanted}"' not in config.replace(" ", ""):
         raise ValueError(
-            f"{WHERE}: xgb_model was not trained with {wanted!r}, the objective whose link "
+            f"{where}: xgb_model was not trained with {wanted!r}, the objective whose link "
             f"{loss!r} needs; its predictions would change scale"
         )
 
@@ -341,6 +350,7 @@ def _callbacks(
     ours: Metric | None,
     early_stopping_rounds: int | None,
     evals: Sequence[tuple[Any, str]] | None,
+    where: str = WHERE,
 ) -> list[Any] | None:
     """The user's callbacks, and early stopping that knows our metric's name and direction."""
     if ours is None:
@@ -356,7 +366,7 @@ def _callbacks(
         known.append(callback)
     if early_stopping_rounds is not None:
         if not evals:
-            raise ValueError(f"{WHERE}: early_stopping_rounds needs evals to stop on")
+            raise ValueError(f"{where}: early_stopping_rounds needs evals to stop on")
         known.append(
             stopping(
                 rounds=early_stopping_rounds,
@@ -368,10 +378,12 @@ def _callbacks(
     return known
 
 
-def __getattr__(name: str) -> Any:
-    # The estimators derive from classes of the library, which an import of the package loads not.
-    if name in ("XGBLossClassifier", "XGBLossRegressor"):
-        from gbobjectives.adapters import xgboost_estimators
+# What derives from classes of other packages, which an import of this one loads not.
+LAZY = dict.fromkeys(("XGBLossClassifier", "XGBLossRegressor"), "xgboost_estimators")
+LAZY["Progress"] = "xgboost_progress"
 
-        return getattr(xgboost_estimators, name)
+
+def __getattr__(name: str) -> Any:
+    if name in LAZY:
+        return getattr(import_module(f"gbobjectives.adapters.{LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

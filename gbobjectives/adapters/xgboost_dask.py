@@ -127,7 +127,7 @@ def dask_train(
         raise TypeError(f"{WHERE}: an asynchronous client is not possible; give a synchronous one")
     made = as_objective(loss, WHERE)
     own = made.loss
-    settings = local._settings(xgboost, params, own)
+    settings = local._settings(xgboost, params, own, WHERE)
     pairs = [(data, name) for data, name in evals or ()]
     ours = common.train_metric(metric, own) if custom_metric is None or metric is not None else None
     _check_mean(ours)
@@ -144,13 +144,13 @@ def dask_train(
     start = common.finite_intercept(WHERE, own, rows.y, rows.w, rows.offset, "base_margin")
     if ours is not None:
         ours = local._enlarged(ours.resolved_on(rows.y, rows.w), rows.y, start, rows.w)
-    stopping = local._callbacks(xgboost, callbacks, ours, early_stopping_rounds, pairs)
+    stopping = local._callbacks(xgboost, callbacks, ours, early_stopping_rounds, pairs, WHERE)
     if xgb_model is not None:
-        local._check_continued(xgboost, xgb_model, settings["objective"], own)
+        local._check_continued(xgboost, xgb_model, settings["objective"], own, WHERE)
         # The model has its own; another would shift all that it predicts.
         settings.pop("base_score", None)
-    elif rows.offset is not None:
-        local._check_offset(settings)
+    elif rows.offset is not None or local._needs_tree(xgboost, settings, own):
+        local._check_offset(settings, rows.offset, WHERE)
         xgb_model = _intercept_model(xgboost, local, settings, dtrain, own, start)
     elif "base_score" not in settings:
         settings["base_score"] = local._base_score(own, start)
@@ -167,7 +167,8 @@ def dask_train(
         verbose_eval=verbose_eval,
         callbacks=stopping,
         custom_metric=_both(custom_metric, ours),
-        coll_cfg=coll_cfg,
+        # Before 3.0 XGBoost has no such parameter.
+        **({} if coll_cfg is None else {"coll_cfg": coll_cfg}),
     )
     trained["booster"].set_attr(**{KEY: record_of(made)})
     return trained
@@ -273,10 +274,10 @@ def _for_workers(client: Any, dtrain: Any, objective: Any, rows: Rows) -> Any:
 def _intercept_model(
     xgboost: Any, local: Any, settings: dict[str, Any], dtrain: Any, loss: Loss, start: Array
 ) -> Any:
-    """A model of one leaf, the constant, for data with a base_margin; it needs no data."""
+    """A model of one leaf, the constant, where it cannot be base_score; it needs no data."""
     no_offset = np.zeros((1, loss.n_outputs) if loss.n_outputs > 1 else 1, dtype=np.float32)
     row = xgboost.DMatrix(np.zeros((1, dtrain.num_col())), label=[0.0], base_margin=no_offset)
-    base = {"base_score": local._base_score(loss, np.zeros(loss.n_outputs))}
+    base = {"base_score": local._base_score(loss, np.zeros(loss.n_outputs), one_for_all=True)}
     return xgboost.Booster(model_file=local._intercept_tree(xgboost, settings | base, row, start))
 
 

@@ -24,6 +24,7 @@ from gbobjectives.losses import (
     multiclass,
     multiclass_variants,
     pairwise,
+    power,
     quantile,
     ranking,
     redescending,
@@ -42,6 +43,7 @@ from gbobjectives.losses.base import Loss
 FAMILIES = (
     residual,
     robust,
+    power,
     redescending,
     quantile,
     asymmetric,
@@ -89,6 +91,9 @@ WRAPPERS: dict[str, Callable[..., Loss]] = {
     for wrapper in (getattr(wrapping, public) for public in wrapping.__all__)
 }
 
+#: Losses of one's own that a spec brings back: `gbobjectives.expressions` fills it in.
+OWN: dict[str, type[Loss]] = {}
+
 _BY_ALIAS = {
     alias: cls
     for cls in (*LOSSES.values(), *METRICS_ONLY.values())
@@ -108,7 +113,18 @@ def list_losses() -> list[str]:
     return list(LOSSES)
 
 
-def get_loss(name: str | Mapping[str, Any] | Loss, **parameters: Any) -> Loss:
+def named(name: str) -> type[Loss] | Callable[..., Loss]:
+    """Class or wrapper of that name or alias; the error offers the nearest known one."""
+    key = name if name in _BY_ALIAS else snake_case(name).removesuffix("_loss")
+    if key in WRAPPERS:
+        return WRAPPERS[key]
+    known = _BY_ALIAS | OWN
+    if key in known:
+        return known[key]
+    raise nearest_name("get_loss", "loss", name, [*known, *WRAPPERS])
+
+
+def get_loss(name: str | Mapping[str, Any] | Loss, /, **parameters: Any) -> Loss:
     """Loss by its name or alias, or by the dictionary that `Loss.spec` gave.
 
     Parameters
@@ -145,12 +161,9 @@ def get_loss(name: str | Mapping[str, Any] | Loss, **parameters: Any) -> Loss:
         return get_loss(spec.pop("loss"), **spec, **parameters)
     if not isinstance(name, str):
         raise TypeError(f"get_loss: a name, a spec or a Loss is wanted; got {name!r}")
-    key = name if name in _BY_ALIAS else snake_case(name).removesuffix("_loss")
-    if key in WRAPPERS:
-        return _wrapped(key, parameters)
-    if key not in _BY_ALIAS:
-        raise nearest_name("get_loss", "loss", name, [*_BY_ALIAS, *WRAPPERS])
-    cls = _BY_ALIAS[key]
+    cls = named(name)
+    if not isinstance(cls, type):
+        return _wrapped(cls, parameters)
     # The facts of a class are fields of no instance.
     known = [field.name for field in fields(cls)]
     for parameter in parameters:
@@ -160,23 +173,23 @@ def get_loss(name: str | Mapping[str, Any] | Loss, **parameters: Any) -> Loss:
         if field.default is MISSING and field.name not in parameters:
             raise ValueError(f"{cls.__name__}: the parameter {field.name} is required")
     targets = parameters.pop("targets", None)
-    made = cls(**{name: _loss_of_spec(value) for name, value in parameters.items()})
+    made: Loss = cls(**{name: _loss_of_spec(value) for name, value in parameters.items()})
     return made if targets is None else made.bind(targets)
 
 
 Loss._get = staticmethod(get_loss)
 
 
-def _wrapped(name: str, parameters: dict[str, Any]) -> Loss:
+def _wrapped(wrapper: Callable[..., Loss], parameters: dict[str, Any]) -> Loss:
     """The loss that a wrapper makes of the one under ``loss=``."""
-    known = inspect.signature(WRAPPERS[name]).parameters
+    known = inspect.signature(wrapper).parameters
     for parameter in parameters:
         if parameter not in known:
-            raise nearest_name(WRAPPERS[name].__name__, "parameter", parameter, known)
+            raise nearest_name(wrapper.__name__, "parameter", parameter, known)
     for needed, how in known.items():
         if how.default is how.empty and needed not in parameters:
-            raise ValueError(f"{WRAPPERS[name].__name__}: the parameter {needed} is required")
-    return WRAPPERS[name](**{**parameters, "loss": get_loss(parameters["loss"])})
+            raise ValueError(f"{wrapper.__name__}: the parameter {needed} is required")
+    return wrapper(**{**parameters, "loss": get_loss(parameters["loss"])})
 
 
 def _loss_of_spec(value: Any) -> Any:

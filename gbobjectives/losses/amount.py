@@ -12,7 +12,7 @@ import numpy as np
 
 from gbobjectives import _validation as check
 from gbobjectives._batch import Batch
-from gbobjectives._numerics import Array, exp_saturating, log1pexp, saturated
+from gbobjectives._numerics import Array, at_least, at_most, exp_saturating, log1pexp, saturated
 from gbobjectives.curvature import Rule
 from gbobjectives.links import LOG, Interval, Link
 from gbobjectives.losses._intercept import MAX_SCORE, solve_intercept, weighted_mean, weights_of
@@ -373,7 +373,7 @@ class NegativeBinomialLoss(PulledLoss):
 
     def _parts(self, y: Array, f: Array) -> tuple[Array, Array, Array]:
         # naive mu / (1 + a mu) is inf / inf far up; mu is m / n, and neither overflows
-        m, n = np.exp(np.minimum(f, 0)), np.exp(-np.maximum(f, 0))
+        m, n = np.exp(at_most(f, 0)), np.exp(-at_least(f, 0))
         total = n + self.dispersion * m
         up, down = y * (n / total), m / total
         return up, down, down * (n / total) + up * (self.dispersion * down)

@@ -8,12 +8,12 @@ import numpy as np
 
 from gbobjectives import _validation as check
 from gbobjectives._batch import Batch
-from gbobjectives._numerics import Array, log1pexp, logsumexp, sech2
+from gbobjectives._numerics import Array, at_least, at_most, log1pexp, logsumexp, sech2
 from gbobjectives.curvature import Rule, exact_kernel
 from gbobjectives.losses._intercept import solve_intercept, weighted_quantile, weights_of
 from gbobjectives.losses.kinds import RowLoss
-from gbobjectives.losses.residual import AutoDelta, ResidualLoss
-from gbobjectives.losses.robust import HEAD_ROOM
+from gbobjectives.losses.power import HEAD_ROOM
+from gbobjectives.losses.residual import AutoDelta, ResidualLoss, safe_kernel
 
 __all__ = [
     "EpsilonInsensitiveLoss",
@@ -92,7 +92,7 @@ class ExpectileLoss(RowLoss):
 
     def _gradient(self, y: Array, f: Array) -> Array:
         r, q = f - y, self.quantile
-        pull: Array = 2 * (1 - q) * np.maximum(r, 0) + 2 * q * np.minimum(r, 0)
+        pull: Array = 2 * (1 - q) * at_least(r, 0) + 2 * q * at_most(r, 0)
         return pull
 
     def _hessian(self, y: Array, f: Array) -> Array:
@@ -191,7 +191,7 @@ class EpsilonInsensitiveLoss(ResidualLoss):
         # naive (tanh(u - e) + tanh(u + e)) / 2 cancels inside the zone; it is
         # sinh(2u) / (cosh(2u) + cosh(2e)), here over the larger of the two exponentials
         a, e = np.abs(u), self._edge
-        own, edge = np.exp(2 * np.minimum(a - e, 0)), np.exp(2 * np.minimum(e - a, 0))
+        own, edge = np.exp(2 * at_most(a - e, 0)), np.exp(2 * at_most(e - a, 0))
         total = own * (1 + np.exp(-4 * a)) + edge * (1 + math.exp(-4 * e))
         psi: Array = np.copysign(own * -np.expm1(-4 * a) / total, u)
         return psi
@@ -201,7 +201,7 @@ class EpsilonInsensitiveLoss(ResidualLoss):
 
     def _weight(self, u: Array) -> Array:
         left, right = (
-            np.maximum(np.abs(u + side), np.finfo(u.dtype).tiny)
+            at_least(np.abs(u + side), float(np.finfo(u.dtype).tiny))
             for side in (-self._edge, self._edge)
         )
         weight: Array = (np.tanh(left) / left + np.tanh(right) / right) / 2
@@ -209,7 +209,7 @@ class EpsilonInsensitiveLoss(ResidualLoss):
 
     rules = {
         name: Rule(
-            lambda loss, y, f: loss._safe(y, f),
+            safe_kernel,
             "majorizer",
             "(tanh(u - e) / (u - e) + tanh(u + e) / (u + e)) / 2",
             floor,
@@ -218,7 +218,7 @@ class EpsilonInsensitiveLoss(ResidualLoss):
     }
 
     def _score(self, y: Array, f: Array) -> Array:
-        excess: Array = np.maximum(np.abs(f - y) - self.epsilon, 0)
+        excess: Array = at_least(np.abs(f - y) - self.epsilon, 0)
         return excess
 
     def _intercept(self, batch: Batch, has_offset: bool) -> Any:
@@ -276,7 +276,7 @@ class SquaredEpsilonInsensitiveLoss(RowLoss):
         object.__setattr__(self, "epsilon", epsilon)
 
     def _value(self, y: Array, f: Array) -> Array:
-        value: Array = np.maximum(np.abs(f - y) - self.epsilon, 0) ** 2 / 2
+        value: Array = at_least(np.abs(f - y) - self.epsilon, 0) ** 2 / 2
         return value
 
     def _gradient(self, y: Array, f: Array) -> Array:

@@ -15,7 +15,7 @@ import numpy as np
 
 from gbobjectives import _validation as check
 from gbobjectives._batch import Batch
-from gbobjectives._numerics import Array, expit, log1pexp
+from gbobjectives._numerics import Array, expit, expit_both, log1pexp
 from gbobjectives.curvature import EXACT, Rule
 from gbobjectives.links import LOGIT, Interval, Link
 from gbobjectives.losses._intercept import MAX_SCORE, log_odds, solve_intercept, weights_of
@@ -77,9 +77,10 @@ class BinaryLoss(ClassLoss):
         """
         positive, negative = self._class_weights()
         y = self._smoothed(y)
-        if np.all((y == 0) | (y == 1)):
+        if (y * y == y).all():
             sign = 2 * y - 1
-            weight = positive * y + negative * (1 - y)
+            even = positive == negative
+            weight = positive if even else positive * y + negative * (1 - y)
             return [(weight, function(self._margin(f, sign)), sign)]
         return [
             (positive * y, function(self._margin(f, 1)), 1),
@@ -92,11 +93,11 @@ class BinaryLoss(ClassLoss):
 
     def _derivatives(self, y: Array, f: Array) -> tuple[Array, Array, Array]:
         """Gradient, Hessian, and the sum of the pulls up and down."""
-        g = h = pulls = np.zeros_like(f)
-        for weight, (first, second), sign in self._mixture(y, f, self._phi_derivatives):
-            g = g + weight * sign * first
-            h = h + weight * second
-            pulls = pulls - weight * first
+        parts = [
+            (weight * sign * first, weight * second, -weight * first)
+            for weight, (first, second), sign in self._mixture(y, f, self._phi_derivatives)
+        ]
+        g, h, pulls = (sum(terms) for terms in zip(*parts, strict=True))
         return g, h, pulls
 
     def _gradient(self, y: Array, f: Array) -> Array:
@@ -194,9 +195,9 @@ class LogisticMargin(MarginLoss):
         return log1pexp(-z)
 
     def _phi_derivatives(self, z: Array) -> tuple[Array, Array]:
-        q = expit(-z)
+        p, q = expit_both(z)
         # naive q (1 - q) cancels to 0 where q rounds to 1
-        return -q, q * expit(z)
+        return -q, q * p
 
     def _slope_bound(self) -> float:
         return 1.0
@@ -306,6 +307,15 @@ class LogLoss(LogisticMargin):
 
     rules = {"fisher": EXACT, "gauss_newton": EXACT}
 
+    def _derivatives(self, y: Array, f: Array) -> tuple[Array, Array, Array]:
+        # For soft and hard labels alike; naive p - y cancels where p rounds to 1.
+        (positive, negative), y = self._class_weights(), self._smoothed(y)
+        p, q = expit_both(f)
+        up, down = positive * y, negative * (1 - y)
+        h = (up + down) * p * q
+        up, down = up * q, down * p
+        return down - up, h, up + down
+
     def _constant(self, totals: Array) -> float:
         return log_odds(*self._weighed(totals))
 
@@ -370,7 +380,7 @@ class FocalLoss(AlphaBalanced):
         return modulation(expit(-z), self.gamma) * log1pexp(-z)
 
     def _phi_derivatives(self, z: Array) -> tuple[Array, Array]:
-        p, q, log_p = expit(z), expit(-z), -log1pexp(-z)
+        (p, q), log_p = expit_both(z), -log1pexp(-z)
         muted = modulation(q, self.gamma)
         slope = q - self.gamma * p * log_p
         bend = (1 + 2 * self.gamma) * q + self.gamma * (q - self.gamma * p) * log_p

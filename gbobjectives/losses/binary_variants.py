@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from gbobjectives import _validation as check
-from gbobjectives._numerics import Array, expit, log1pexp
+from gbobjectives._numerics import Array, expit, expit_both, log1pexp
 from gbobjectives.links import Interval
 from gbobjectives.losses._intercept import MAX_SCORE, log_odds
 from gbobjectives.losses.binary import MarginLoss
@@ -59,7 +59,7 @@ class PolynomialMargin(MarginLoss):
 
     def _phi_derivatives(self, z: Array) -> tuple[Array, Array]:
         a, e = self._coefficients()
-        p, q = expit(z), expit(-z)
+        p, q = expit_both(z)
         # naive 1 + e p and 1 + e (p - q) cancel for e = -1 and p next to 1
         return -a * q * (q + (1 + e) * p), a * p * q * ((1 + e) * p + (1 - e) * q)
 
@@ -247,7 +247,7 @@ class GeneralizedCrossEntropyLoss(MarginLoss):
         return value
 
     def _phi_derivatives(self, z: Array) -> tuple[Array, Array]:
-        p, other = expit(z), expit(-z)
+        p, other = expit_both(z)
         pull = np.exp(-self.q * log1pexp(-z)) * other
         return -pull, pull * (p - self.q * other)
 
@@ -309,7 +309,7 @@ class BrierLoss(MarginLoss):
         return expit(-z) ** 2 / 2
 
     def _phi_derivatives(self, z: Array) -> tuple[Array, Array]:
-        p, q = expit(z), expit(-z)
+        p, q = expit_both(z)
         pull = p * q * q
         return -pull, pull * (2 * p - q)
 

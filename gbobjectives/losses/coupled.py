@@ -8,7 +8,7 @@ import numpy as np
 
 from gbobjectives import _validation as check
 from gbobjectives._batch import Batch
-from gbobjectives._numerics import Array, expit
+from gbobjectives._numerics import Array, expit, expit_both
 from gbobjectives.curvature import Rule
 from gbobjectives.links import LOGIT, Interval, Link
 from gbobjectives.losses._intercept import log_odds, weighted_mean
@@ -55,7 +55,7 @@ class OverlapLoss(CoupledLoss):
 
     def _share(self, f: Array) -> tuple[Array, Array, Array, Array]:
         """Share u of a row in the sums, 1 - u, and the derivatives of u by f."""
-        p, q = expit(f), expit(-f)
+        p, q = expit_both(f)
         return p, q, p * q, p * q * (q - p)
 
     def _bound(self, y: Array, u: Array, du: Array, slope: Array, lack: Array) -> Array:
@@ -333,7 +333,7 @@ class SelfAdjustingDiceLoss(OverlapLoss):
         object.__setattr__(self, "alpha", alpha)
 
     def _share(self, f: Array) -> tuple[Array, Array, Array, Array]:
-        p, q = expit(f), expit(-f)
+        p, q = expit_both(f)
         u = p * q**self.alpha
         turn = q - self.alpha * p
         bend = turn * turn - (1 + self.alpha) * p * q

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gbobjectives import _validation as check
-from gbobjectives._numerics import Array, exp_saturating
+from gbobjectives._numerics import Array, at_least, exp_saturating
 from gbobjectives.curvature import TINY, Rule, exact_kernel
 from gbobjectives.links import IDENTITY, Link
 from gbobjectives.losses._intercept import log_odds
@@ -44,7 +44,7 @@ class HalfAbsolute(BoundedMargin):
     """
 
     def _phi(self, z: Array) -> Array:
-        return np.maximum(-z, 0)
+        return at_least(-z, 0)
 
     def _wrong(self, z: Array) -> Array:
         """Rows with a gradient."""

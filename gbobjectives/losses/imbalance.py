@@ -10,7 +10,7 @@ import numpy as np
 
 from gbobjectives import _validation as check
 from gbobjectives._batch import Batch
-from gbobjectives._numerics import Array, expit, log1pexp
+from gbobjectives._numerics import Array, at_least, at_most, expit_both, log1pexp
 from gbobjectives.curvature import Rule
 from gbobjectives.losses._intercept import log_odds
 from gbobjectives.losses.binary import AlphaBalanced, LogisticMargin, MarginLoss, modulation
@@ -216,11 +216,11 @@ class AsymmetricMargin(MarginLoss):
 
 def _shifted_probability(z: Array, margin: float) -> tuple[Array, Array, Array, Array]:
     """Probability of the wrong class, p, and of the right one; p_m, and 1 - p_m."""
-    p, q = expit(-z), expit(z)
+    q, p = expit_both(z)
     if margin == 0:
         return p, q, p, q
     # naive 1 - p_m cancels where p is next to 1
-    return p, q, np.maximum(p - margin, 0), np.minimum(q + margin, 1)
+    return p, q, at_least(p - margin, 0), at_most(q + margin, 1)
 
 
 def _muted(u: Array, gamma: float) -> Array:

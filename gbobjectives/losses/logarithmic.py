@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gbobjectives._batch import Batch
-from gbobjectives._numerics import Array, saturated
+from gbobjectives._numerics import Array, at_most, saturated
 from gbobjectives.curvature import Rule
 from gbobjectives.links import LOG1P, Interval, Link
 from gbobjectives.losses._intercept import solve_intercept, weighted_mean, weighted_quantiles
@@ -79,7 +79,7 @@ class SquaredLogErrorLoss(RowLoss):
         s, r = 1 + inside, inside - y
         # naive log1p(f) - log1p(y) cancels next to the label, and log1p(r / (1 + y)) next to -1
         log_ratio = np.copysign(np.log1p(np.abs(r) / np.minimum(s, 1 + y)), r)
-        return log_ratio, s, np.minimum(f - (S0 - 1), 0) / S0
+        return log_ratio, s, at_most(f - (S0 - 1), 0) / S0
 
     def _value(self, y: Array, f: Array) -> Array:
         ratio, _, below = self._parts(y, f)

@@ -7,7 +7,7 @@ import numpy as np
 
 from gbobjectives import _validation as check
 from gbobjectives._batch import Batch
-from gbobjectives._numerics import Array, logsumexp, softmax
+from gbobjectives._numerics import Array, logsumexp
 from gbobjectives.curvature import EXACT, Rule
 from gbobjectives.links import SOFTMAX, Interval, Link
 from gbobjectives.losses._intercept import MAX_SCORE, solve_intercept, weights_of
@@ -62,9 +62,8 @@ class SoftmaxLoss(ClassLoss):
     def _one_hot(self, y: Array, dtype: Any) -> Array:
         if y.ndim == 2:
             return y.astype(dtype, copy=False)
-        t = np.zeros((len(y), self.n_classes), dtype=dtype)
-        t[np.arange(len(y)), y.astype(np.intp)] = 1
-        return t
+        t = np.empty((len(y), self.n_classes), dtype=dtype, order="F")
+        return np.equal(y[:, None], np.arange(self.n_classes), out=t)
 
     def _target(self, y: Array, dtype: Any) -> Array:
         """Shares of the classes, smoothed and weighted."""
@@ -267,14 +266,10 @@ class KLDivergenceLoss(LogProbabilityLoss):
 
 
 def softmax_and_complement(f: Array) -> tuple[Array, Array]:
-    """P and 1 - p; where p rounds to 1 its complement is the sum of the others."""
-    p = softmax(f)
-    q = 1 - p
-    rows, top = np.arange(len(p)), f.argmax(axis=1)
-    others = p.copy()
-    others[rows, top] = 0
-    q[rows, top] = others.sum(axis=1)
-    return p, q
+    """P and 1 - p, the sum of the others; the naive 1 - p cancels where p rounds to 1."""
+    e = np.exp(f - f.max(axis=-1, keepdims=True))
+    total = e.sum(axis=-1, keepdims=True)
+    return e / total, sum_of_others(e) / total
 
 
 def sum_of_others(x: Array) -> Array:
@@ -282,8 +277,11 @@ def sum_of_others(x: Array) -> Array:
 
     The naive total less the entry loses what is small beside it.
     """
-    before, after = np.zeros_like(x), np.zeros_like(x)
-    np.cumsum(x[..., :-1], axis=-1, out=before[..., 1:])
-    np.cumsum(x[..., :0:-1], axis=-1, out=after[..., -2::-1])
-    total: Array = before + after
-    return total
+    others, after = np.zeros_like(x), np.zeros_like(x[..., 0])
+    last = x.shape[-1] - 1
+    for k in range(last):
+        others[..., k + 1] = others[..., k] + x[..., k]
+    for k in range(last, 0, -1):
+        after += x[..., k]
+        others[..., k - 1] += after
+    return others

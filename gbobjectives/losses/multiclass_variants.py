@@ -293,22 +293,26 @@ class OneVsRestLoss(RowLoss):
         if y.ndim == 1:
             classes = y.astype(np.intp)[:, None] == np.arange(self.n_classes)
             y = classes.astype(f.dtype)
-        return y.ravel(), f.ravel()
+        return y.ravel(order="F"), f.ravel(order="F")
 
     def _value(self, y: Array, f: Array) -> Array:
-        value: Array = self.binary._value(*self._entries(y, f)).reshape(f.shape).sum(axis=1)
+        value: Array = (
+            self.binary._value(*self._entries(y, f)).reshape(f.shape, order="F").sum(axis=1)
+        )
         return value
 
     def _score(self, *arguments: Any) -> Array:
         y, f = arguments
-        score: Array = self.binary._score(*self._entries(y, f)).reshape(f.shape).sum(axis=1)
+        score: Array = (
+            self.binary._score(*self._entries(y, f)).reshape(f.shape, order="F").sum(axis=1)
+        )
         return score
 
     def _gradient(self, y: Array, f: Array) -> Array:
-        return self.binary._gradient(*self._entries(y, f)).reshape(f.shape)
+        return self.binary._gradient(*self._entries(y, f)).reshape(f.shape, order="F")
 
     def _hessian(self, y: Array, f: Array) -> Array:
-        return self.binary._hessian(*self._entries(y, f)).reshape(f.shape)
+        return self.binary._hessian(*self._entries(y, f)).reshape(f.shape, order="F")
 
     def _gradient_curvature(self, rule: Rule, *arguments: Any) -> tuple[Array, Array]:
         for name, own in self.rules.items():
@@ -316,16 +320,18 @@ class OneVsRestLoss(RowLoss):
                 y, f = arguments
                 inner = self.binary.rules[name]
                 g, h = self.binary._gradient_curvature(inner, *self._entries(y, f))
-                return g.reshape(f.shape), h.reshape(f.shape)
+                return g.reshape(f.shape, order="F"), h.reshape(f.shape, order="F")
         return super()._gradient_curvature(rule, *arguments)
 
     def kinks(self, y_true: Array, raw_prediction: Array) -> tuple[Array, ...]:
         """Those of the binary loss."""
         y, f = self._entries(np.asarray(y_true), np.asarray(raw_prediction))
-        return tuple(x.reshape(np.shape(raw_prediction)) for x in self.binary.kinks(y, f))
+        return tuple(
+            x.reshape(np.shape(raw_prediction), order="F") for x in self.binary.kinks(y, f)
+        )
 
     def _intercept(self, batch: Batch, has_offset: bool) -> Any:
-        y = self._entries(batch.y, batch.f)[0].reshape(batch.f.shape)
+        y = self._entries(batch.y, batch.f)[0].reshape(batch.f.shape, order="F")
         columns = (Batch(y[:, k], batch.f[:, k], batch.w) for k in range(self.n_classes))
         return [float(np.squeeze(self.binary._intercept(x, has_offset))) for x in columns]
 
@@ -334,6 +340,6 @@ def _entrywise(rule: Rule) -> Rule:
     """The rule of the binary loss, of a loss that applies it to every entry."""
 
     def kernel(loss: Any, y: Array, f: Array) -> Array:
-        return rule.kernel(loss.binary, *loss._entries(y, f)).reshape(f.shape)
+        return rule.kernel(loss.binary, *loss._entries(y, f)).reshape(f.shape, order="F")
 
     return Rule(kernel, rule.guarantee, rule.formula, rule.relative_floor)

@@ -225,9 +225,9 @@ class QuantileLoss(ResidualLoss):
         each: Array = (self._rho(u) + self._tilt(f) * u) * delta * delta
         return each if f.ndim == 1 else each.sum(axis=1)
 
-    def _gradient(self, y: Array, f: Array) -> Array:
-        gradient: Array = (self._psi(self._u(y, f)) + self._tilt(f)) * self._widths(f)
-        return gradient
+    def _pull(self, u: Array, f: Array) -> Array:
+        pull: Array = (self._psi(u) + self._tilt(f)) * self._widths(f)
+        return pull
 
     def _score(self, y: Array, f: Array) -> Array:
         q = np.asarray(self.quantile)

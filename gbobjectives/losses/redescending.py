@@ -10,10 +10,10 @@ from typing import ClassVar
 import numpy as np
 
 from gbobjectives import _validation as check
-from gbobjectives._numerics import Array
+from gbobjectives._numerics import Array, at_least, at_most, root_one_plus_square
 from gbobjectives.links import Interval
+from gbobjectives.losses.power import RootPower
 from gbobjectives.losses.residual import AutoDelta, ResidualLoss
-from gbobjectives.losses.robust import RootPower
 
 __all__ = [
     "BarronLoss",
@@ -54,14 +54,14 @@ class LogOfSquare(Redescending):
     def _rho(self, u: Array) -> Array:
         # naive log1p(v^2) overflows at 1e20 in float32
         a, c = np.abs(u) / self._core, self._core
-        large = np.maximum(a, 1)
-        ratio = np.minimum(a, 1) / large
+        large = at_least(a, 1)
+        ratio = at_most(a, 1) / large
         return (np.log(large) + np.log1p(ratio * ratio) / 2) * c * c
 
     def _psi(self, u: Array) -> Array:
         # v / (1 + v^2) is the same for 1 / v, whose square cannot overflow
         a, c = np.abs(u) / self._core, self._core
-        ratio = np.minimum(a, 1) / np.maximum(a, 1)
+        ratio = at_most(a, 1) / at_least(a, 1)
         return np.copysign(c * ratio / (1 + ratio * ratio), u)
 
     def _psi_derivative(self, u: Array) -> Array:
@@ -261,7 +261,7 @@ class GemanMcClureLoss(Redescending):
 
     def _rho(self, u: Array) -> Array:
         # naive u^2 / (1 + u^2) is inf / inf far off
-        root = u / np.hypot(1, u)
+        root = u / root_one_plus_square(u)
         return root * root / 2
 
     def _psi(self, u: Array) -> Array:
@@ -318,7 +318,7 @@ class TukeyLoss(Redescending):
 
     def _rho(self, u: Array) -> Array:
         # naive 1 - (1 - u^2)^3 cancels at 0
-        square = np.minimum(np.abs(u), 1) ** 2
+        square = at_most(np.abs(u), 1) ** 2
         rho: Array = square * (3 - 3 * square + square * square) / 6
         return rho
 
@@ -326,12 +326,12 @@ class TukeyLoss(Redescending):
         return np.clip(u, -1, 1) * self._weight(u)
 
     def _psi_derivative(self, u: Array) -> Array:
-        a = np.minimum(np.abs(u), 1)
+        a = at_most(np.abs(u), 1)
         slope: Array = (1 - a) * (1 + a) * (1 - 5 * a * a)
         return slope
 
     def _weight(self, u: Array) -> Array:
-        a = np.minimum(np.abs(u), 1)
+        a = at_most(np.abs(u), 1)
         weight: Array = ((1 - a) * (1 + a)) ** 2
         return weight
 

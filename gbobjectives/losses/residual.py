@@ -17,6 +17,7 @@ from gbobjectives._batch import Batch, Piece
 from gbobjectives._numerics import (
     N_MAGNITUDE_BINS,
     Array,
+    at_least,
     log_magnitude_bins,
     median_from_bins,
 )
@@ -104,6 +105,10 @@ def bounded_delta(delta: float, at_median: float) -> float:
     return min(delta, WIDTHS.high) if delta >= WIDTHS.low else 1.0
 
 
+def safe_kernel(loss: "ResidualLoss", y: Array, f: Array) -> Array:
+    return loss._weight(loss._u(y, f))
+
+
 @dataclass(frozen=True)
 class ResidualLoss(RowLoss):
     r"""Base of losses of one residual, :math:`\delta^2 \rho(u)` with :math:`u = (f - y)/\delta`.
@@ -165,7 +170,7 @@ class ResidualLoss(RowLoss):
 
     def _weight(self, u: Array) -> Array:
         """psi(u) / u; at u = 0 its limit, taken at the smallest normal number."""
-        a = np.maximum(np.abs(u), np.finfo(u.dtype).tiny)
+        a = at_least(np.abs(u), float(np.finfo(u.dtype).tiny))
         weight: Array = self._psi(a) / a
         return weight
 
@@ -182,21 +187,28 @@ class ResidualLoss(RowLoss):
         value: Array = self._rho(self._u(y, f)) * self._width * self._width
         return value
 
+    def _pull(self, u: Array, f: Array) -> Array:
+        """Gradient, of the residual in widths."""
+        return self._psi(u) * self._width
+
     def _gradient(self, y: Array, f: Array) -> Array:
-        return self._psi(self._u(y, f)) * self._width
+        return self._pull(self._u(y, f), f)
+
+    def _gradient_curvature(self, rule: Rule, *arguments: Any) -> tuple[Array, Array]:
+        if rule.kernel is not safe_kernel:
+            return super()._gradient_curvature(rule, *arguments)
+        u = self._u(*arguments)
+        return self._pull(u, arguments[1]), self._weight(u)
 
     def _hessian(self, y: Array, f: Array) -> Array:
         return self._psi_derivative(self._u(y, f))
-
-    def _safe(self, y: Array, f: Array) -> Array:
-        return self._weight(self._u(y, f))
 
     def _unit(self, y: Array, f: Array) -> Array:
         return np.ones_like(f)
 
     rules = {
-        "safe": Rule(lambda loss, y, f: loss._safe(y, f), "majorizer", "psi(u) / u"),
-        "auto": Rule(lambda loss, y, f: loss._safe(y, f), "majorizer", "psi(u) / u", 0.05),
+        "safe": Rule(safe_kernel, "majorizer", "psi(u) / u"),
+        "auto": Rule(safe_kernel, "majorizer", "psi(u) / u", 0.05),
         # psi' never exceeds psi'(0) = 1 in this family.
         "unit": Rule(lambda loss, y, f: loss._unit(y, f), "majorizer", "1"),
     }

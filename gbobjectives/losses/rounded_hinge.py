@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gbobjectives._numerics import Array
+from gbobjectives._numerics import Array, at_least
 from gbobjectives.curvature import Rule
 from gbobjectives.losses.binary import BinaryLoss
 
@@ -43,7 +43,7 @@ class RoundedHinge(BoundedMargin):
     bend: ClassVar[float]
 
     def _phi(self, z: Array) -> Array:
-        short = np.maximum(1 - z, 0)
+        short = at_least(1 - z, 0)
         core = np.minimum(short, self.width)
         value: Array = self.bend * core * (short - core / 2)
         return value
@@ -114,7 +114,7 @@ class SquaredHingeLoss(RoundedHinge):
     bend: ClassVar[float] = 2.0
 
     def _phi(self, z: Array) -> Array:
-        short = np.maximum(1 - z, 0)
+        short = at_least(1 - z, 0)
         # Held at the largest number: a part of weight 0 times inf is NaN.
         value: Array = np.minimum(short * short, np.finfo(z.dtype).max)
         return value

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gbobjectives._own import OwnLoss
 from gbobjectives.losses.base import Loss
 from gbobjectives.losses.composition import SumLoss
 from gbobjectives.objective import Objective, as_objective
@@ -286,6 +287,9 @@ def _scale_free(subject: _ObjectiveCase) -> Problems:
     if loss.resolved or not loss.normalised or made.scale != "auto":
         return
     if isinstance(made.curvature, float | int):
+        return
+    # The numbers of a formula of one's own are in units of the labels, wherever they stand.
+    if isinstance(loss, OwnLoss):
         return
     y, f, w, _ = subject.batch()
     g, h = made.gradient_hessian(y, f, w)
