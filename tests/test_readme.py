@@ -23,7 +23,15 @@ def test_the_catalogue_table_is_the_one_that_the_classes_give():
 @pytest.mark.parametrize(
     "code",
     BLOCKS,
-    ids="xgboost lightgbm estimators own_class own_formula diagnosis composition".split(),
+    ids=[
+        "xgboost",
+        "lightgbm",
+        "estimators",
+        "own_class",
+        "own_formula",
+        "diagnosis",
+        "composition",
+    ],
 )
 def test_examples_run(code, capsys, monkeypatch):
     # A module of that name, since a loss is pickled by the module that it stands in.
