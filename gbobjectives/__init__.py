@@ -65,6 +65,8 @@ from gbobjectives.losses.wrapping import *
 from gbobjectives.metrics import Metric as Metric
 from gbobjectives.monitoring import *
 from gbobjectives.objective import Objective as Objective
+from gbobjectives.plotting import *
+from gbobjectives.reports import *
 
 try:
     __version__ = version("gbobjectives")

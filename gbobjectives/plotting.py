@@ -79,7 +79,11 @@ def plot_loss(
     # All is computed before anything is drawn: a bad argument leaves no half picture behind.
     rules = tuple(curvatures)
     curves = [_curves(one, float(y_true), f, rules) for one in losses]
-    title = repr(losses[0]) if len(losses) == 1 else ", ".join(map(repr, losses))
+    title = (
+        repr(losses[0])
+        if len(losses) == 1
+        else ", ".join(dict.fromkeys(type(one).__name__ for one in losses))
+    )
 
     axes = np.ravel(_new_axes(title) if ax is None else np.asarray(ax, dtype=object))
     if len(axes) not in (1, 3):
@@ -88,20 +92,24 @@ def plot_loss(
     value_ax, gradient_ax, curvature_ax = np.repeat(axes, 3) if single else axes
     for one, (value, gradient, curved) in zip(losses, curves, strict=True):
         prefix = "" if len(losses) == 1 else f"{one!r} "
-        value_ax.plot(f, value, label=f"{prefix}value" if single or not prefix else repr(one))
-        gradient_ax.plot(
-            f, gradient, label=f"{prefix}gradient" if single or not prefix else repr(one)
-        )
+        own = repr(one) if prefix and not single else None
+        (line,) = value_ax.plot(f, value, label=own or f"{prefix}value")
+        # Of several losses each has a colour, in all three pictures.
+        colour = {"color": line.get_color()} if own else {}
+        gradient_ax.plot(f, gradient, label=own or f"{prefix}gradient", **colour)
         for i, (label, h) in enumerate(curved.items()):
             # Two rules may coincide: dashes let the one below show through.
             style = "-" if i == 0 else "--"
-            curvature_ax.plot(f, h, label=f"{prefix}{label}", linestyle=style)
+            curvature_ax.plot(f, h, label=f"{prefix}{label}", linestyle=style, **colour)
     for axis, name in zip(axes, ("value", "gradient", "curvature"), strict=False):
         axis.set_title(title if single else name)
         axis.set_xlabel("raw prediction")
-    curvature_ax.legend(fontsize="small")
-    if len(losses) > 1 and not single:
-        value_ax.legend(fontsize="small")
+    if len(losses) == 1:
+        curvature_ax.legend()
+    else:
+        # Below the picture: so many lines leave no room in it.
+        for axis in dict.fromkeys((value_ax, curvature_ax)):
+            axis.legend(fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.35))
     return axes
 
 
@@ -155,11 +163,16 @@ def _grid(loss: Loss, y_true: float) -> Array:
     return np.linspace(centre - width, centre + width, N_POINTS)
 
 
-def _new_axes(title: str) -> Any:
+def import_pyplot(owner: str) -> Any:
+    """Matplotlib's pyplot, or an error that names the extra."""
     try:
         from matplotlib import pyplot
     except ImportError as error:
-        raise ImportError('plot_loss needs matplotlib: pip install "gbobjectives[plot]"') from error
-    figure, axes = pyplot.subplots(1, 3, figsize=(10, 3), layout="constrained")
+        raise ImportError(f'{owner} needs matplotlib: pip install "gbobjectives[plot]"') from error
+    return pyplot
+
+
+def _new_axes(title: str) -> Any:
+    figure, axes = import_pyplot("plot_loss").subplots(1, 3, figsize=(10, 3), layout="constrained")
     figure.suptitle(title)
     return axes

@@ -50,6 +50,7 @@ ROOMS = [
     ("metrics",),
     ("adapters",),
     ("testing", "plotting"),
+    ("reports",),
     ("diagnosis",),
     ("monitoring",),
     ("",),

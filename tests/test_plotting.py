@@ -125,3 +125,20 @@ def test_missing_matplotlib_names_the_extra(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match=r'pip install "gbobjectives\[plot\]"'):
         plot_loss(gbo.LogLoss())
+
+
+def test_several_losses_share_the_axes_and_keep_a_colour_each():
+    losses = [gbo.HuberLoss(delta=delta) for delta in (1.0, 5.0)]
+    value, gradient, curvature = plot_loss(losses, curvatures=("exact", "auto"))
+    assert [line.get_label() for line in value.lines] == [repr(loss) for loss in losses]
+    colours = [line.get_color() for line in value.lines]
+    assert [line.get_color() for line in gradient.lines] == colours
+    assert [line.get_color() for line in curvature.lines] == [colours[i] for i in (0, 0, 1, 1)]
+    f = value.lines[0].get_xdata()
+    assert (f[0], f[-1]) == (-25.0, 25.0)
+    np.testing.assert_array_equal(gradient.lines[1].get_ydata(), losses[1].gradient(0 * f, f))
+
+
+def test_no_losses_are_refused():
+    with pytest.raises(ValueError, match="got an empty sequence"):
+        plot_loss([])
