@@ -222,10 +222,12 @@ class Objective:
 
 def _store(out: Array, values: Array, factor: Any) -> bool:
     """Put values times the factor into out; False where some had to be held within bounds."""
-    if factor is None:
-        out[...] = values
-    else:
-        np.multiply(values, factor, out=out, casting="same_kind")
+    # An infinite derivative times a weight of 0 is NaN, and no silent 0.
+    with np.errstate(invalid="ignore"):
+        if factor is None:
+            out[...] = values
+        else:
+            np.multiply(values, factor, out=out, casting="same_kind")
     if out.min() >= -FLOAT32_LIMIT and out.max() <= FLOAT32_LIMIT:
         return True
     np.clip(out, -FLOAT32_LIMIT, FLOAT32_LIMIT, out=out)

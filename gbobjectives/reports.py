@@ -18,8 +18,11 @@ __all__ = ["plot_calibration", "plot_coverage", "plot_curvature_report", "plot_h
 # Rows of a random leaf, where none are given.
 LEAF_ROWS = 20
 
-# A rise of a leaf's loss by less than this share is rounding.
+# A rise of a leaf's loss by less than this share of the mean change of leaves is rounding.
 ROUNDING = 1e-9
+
+# Changes beyond so many mean changes are drawn at the edge.
+FARTHEST = 3.0
 
 
 def plot_history(source: Any, *, metric: str | None = None, ax: Any = None) -> Any:
@@ -98,9 +101,9 @@ def plot_curvature_report(
 ) -> npt.NDArray[np.object_]:
     """Where rows have no exact curvature, and which leaves would overshoot.
 
-    Left: the exact second derivative and the objective's curvature of every row. Right: the loss
-    of each leaf after its full Newton step over that before it, exact curvature against the
-    objective's; above 1 the step made it worse.
+    Left: the exact second derivative and the objective's curvature of every row. Right: by how
+    much the loss of each leaf changes in its full Newton step, exact curvature against the
+    objective's, in mean changes under the objective's; above 0 the step made it worse.
 
     Parameters
     ----------
@@ -153,7 +156,7 @@ def plot_curvature_report(
     exact = one.hessian(y, raw)
     own = one.curvature(y, raw, made.curvature)
     groups = _leaves(leaf, len(raw), random_state)
-    ratios = [_after_over_before(one, y, raw, h, groups) for h in (exact, own)]
+    changes = [_changes(one, y, raw, h, groups) for h in (exact, own)]
 
     axes = np.ravel(_new_axes("plot_curvature_report", 2) if ax is None else ax)
     if len(axes) != 2:
@@ -162,20 +165,21 @@ def plot_curvature_report(
     place = (raw - y if one.task == "regression" else raw)[order]
     axes[0].plot(place, exact[order], ".", markersize=3, label="exact")
     axes[0].plot(place, own[order], ".", markersize=3, label=str(made.curvature))
-    axes[0].set_title(f"no exact curvature: {np.mean(exact <= 0):.0%} of rows".replace("%", " %"))
+    axes[0].set_title(f"no exact curvature: {100 * np.mean(exact <= 0):.0f} % of rows")
     axes[0].set_xlabel("residual" if one.task == "regression" else "raw prediction")
     axes[0].set_ylabel("curvature of a row")
     axes[0].legend()
-    steps = np.isfinite(ratios[0])
-    both = [np.log10(np.maximum(ratio[steps], 1e-12)) for ratio in ratios]
-    names = ("exact", str(made.curvature))
-    bins = np.histogram_bin_edges(np.concatenate(both), bins=40)
-    for name, ratio, values in zip(names, ratios, both, strict=True):
-        worse = int(np.sum(ratio[np.isfinite(ratio)] > 1 + ROUNDING))
-        axes[1].hist(values, bins=bins, alpha=0.6, label=f"{name}: {worse} leaves worse")
+    unit = float(np.nanmean(np.abs(changes[1]))) or 1.0
+    bins = np.linspace(-FARTHEST, FARTHEST, 49)
+    for name, change in zip(("exact", str(made.curvature)), changes, strict=True):
+        size = change[np.isfinite(change)] / unit
+        worse = int((size > ROUNDING).sum())
+        held = np.clip(size, -FARTHEST, FARTHEST)
+        axes[1].hist(held, bins=bins, alpha=0.6, label=f"{name}: {worse} leaves worse")
     axes[1].axvline(0, color="0.4", linestyle=":")
+    steps = np.isfinite(changes[0])
     axes[1].set_title(f"{int((~steps).sum())} of {len(steps)} leaves have no exact step")
-    axes[1].set_xlabel("log10 of the leaf's loss after the step over that before")
+    axes[1].set_xlabel("change of a leaf's loss, in mean changes")
     axes[1].set_ylabel("leaves")
     axes[1].legend()
     return axes
@@ -192,14 +196,13 @@ def _leaves(leaf: Any, n: int, random_state: int) -> Array:
     return np.random.default_rng(random_state).permutation(n) // LEAF_ROWS
 
 
-def _after_over_before(loss: Loss, y: Array, raw: Array, h: Array, leaf: Array) -> Array:
-    """Loss of each leaf after its full step over that before; NaN where there is no step."""
+def _changes(loss: Loss, y: Array, raw: Array, h: Array, leaf: Array) -> Array:
+    """By how much the loss of each leaf changes in its full step; NaN where there is none."""
     pull, curved = np.bincount(leaf, loss.gradient(y, raw)), np.bincount(leaf, h)
     step = np.divide(-pull, curved, out=np.full(len(pull), np.nan), where=curved > 0)
     moved = raw + np.nan_to_num(step)[leaf]
-    before, after = (np.bincount(leaf, loss.value(y, f)) for f in (raw, moved))
-    ratio = np.divide(after, before, out=np.ones_like(after), where=before > 0)
-    return np.where(np.isnan(step), np.nan, ratio)
+    change = np.bincount(leaf, loss.value(y, moved) - loss.value(y, raw))
+    return np.where(np.isnan(step), np.nan, change)
 
 
 def plot_coverage(

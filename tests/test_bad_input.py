@@ -350,6 +350,14 @@ def test_a_kernel_that_is_not_finite_names_its_row(broken, n):
         objective.gradient_hessian(np.ones(n), f)
 
 
+def test_an_infinite_derivative_is_named_whatever_its_weight():
+    f, weight = np.zeros(10), np.ones(10)
+    f[4], weight[4] = 7, 0
+    objective = gbo.Objective(BrokenLoss("curvature"), curvature="exact")
+    with pytest.raises(FloatingPointError, match="curvature is not finite: got inf at row 4"):
+        objective.gradient_hessian(np.ones(10), f, weight)
+
+
 def test_abstract_losses_are_not_made():
     with pytest.raises(TypeError, match="abstract"):
         gbo.ResidualLoss(delta=1.0)

@@ -1,4 +1,4 @@
-"""The examples of many classes, embeddings, sequences and own losses run and say what they do."""
+"""The examples run, each copied out alone, and say what they do."""
 
 import os
 import subprocess
@@ -12,6 +12,10 @@ import gbobjectives as gbo
 ROOT = Path(gbo.__file__).resolve().parent.parent
 
 SMALL = {
+    "business_metric": (
+        ["--rows", "2000"],
+        ["stopped on", "QuantileLoss(0.95)", "Stopping on money", "business_metric.png"],
+    ),
     "many_classes": (
         ["--rows", "1500", "--rounds", "2"],
         ["built-in multiclass", "CrossEntropyLoss", "OneVsRestLoss", "NCE, 32, unigram"],
@@ -20,9 +24,17 @@ SMALL = {
         ["--rows", "300", "--rounds", "20"],
         ["pixels", "principal components", "triplet loss, euclidean", "embeddings.png"],
     ),
+    "imbalanced": (
+        ["--rows", "6000"],
+        ["F1 at 1/2", "built-in binary", "DiceLoss()", "times the true share", "imbalanced.png"],
+    ),
     "own_loss": (
         ["--rows", "1000", "--rounds", "3"],
         ["a class", "gbo.from_value", "20 kept", "g = delta*atan(r/delta)", "own_loss.png"],
+    ),
+    "robust_regression": (
+        ["--rows", "1500"],
+        ["0 % wrong", "TukeyLoss()", "built-in reg:absoluteerror", "robust_regression.png"],
     ),
     "sequences": (
         ["--sequences", "30", "--rounds", "10"],
@@ -30,7 +42,7 @@ SMALL = {
     ),
 }
 
-PICTURES = {"embeddings", "own_loss"}
+PICTURES = {"business_metric", "embeddings", "imbalanced", "own_loss", "robust_regression"}
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -88,6 +88,17 @@ def test_curvature_report_counts_rows_and_leaves():
     assert right.get_title() == f"{none} of 30 leaves have no exact step"
 
 
+def test_curvature_report_counts_rises_of_a_loss_below_0():
+    # exp(f) - 10 f is below 0 around its minimum; from 1 the exact step goes 2.7 too far.
+    loss, y, raw = gbo.PoissonLoss(), np.full(40, 10.0), np.ones(40)
+    _, right = gbo.plot_curvature_report(loss, y, raw, leaf=np.arange(40) // 10)
+    exact, own = (text.get_text() for text in right.get_legend().get_texts())
+    step = -loss.gradient(y, raw) / loss.hessian(y, raw)
+    assert (loss.value(y, raw) < 0).all()
+    assert (loss.value(y, raw + step) > loss.value(y, raw)).all()
+    assert (exact, own) == ("exact: 4 leaves worse", "auto: 0 leaves worse")
+
+
 def test_curvature_report_refuses_what_it_cannot_draw():
     with pytest.raises(TypeError, match="single rows with one output is wanted; got DiceLoss"):
         gbo.plot_curvature_report(gbo.DiceLoss(), [0.0, 1.0], [0.0, 0.0])
