@@ -142,7 +142,11 @@ def show(found: dict[str, Scores], y: np.ndarray, console: Console) -> None:
     columns = np.array(list(numbers.values())).T
     ranges = [f"{column.min():.2f} to {column.max():.2f}" for column in columns]
     half, tuned = np.ptp(columns[1]), np.ptp(columns[2])
-    said = "in where a loss puts 1/2, more than" if half > 2 * tuned else "not only in where 1/2 is, but also"
+    said = (
+        "in where a loss puts 1/2, more than"
+        if half > 2 * tuned
+        else "not only in where 1/2 is, but also"
+    )
     worst = int(np.abs(np.log(columns[3])).argmax())
     console.print(
         f"F1 is {ranges[1]} at 1/2, {ranges[2]} at tuned thresholds, and precision {ranges[0]}: "

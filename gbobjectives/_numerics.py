@@ -17,6 +17,16 @@ LOG2 = float(np.log(2.0))
 _HEAD_ROOM = 2.0**20
 
 
+def weighted_sum(w: Array, x: Array) -> Array:
+    """``w @ x`` over the rows, on one thread.
+
+    ``@`` runs on the threads of BLAS, which go on spinning for 50 ms and more: the first rounds of
+    XGBoost and LightGBM after one took twice their time.
+    """
+    result: Array = np.einsum("i,i...->...", w, x)
+    return result
+
+
 def at_least(x: Array, low: float) -> Array:
     """``np.maximum(x, low)``, whose loop over an array and a number is three times slower."""
     result: Array = np.clip(x, low, np.inf)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from gbobjectives import _validation as check
 from gbobjectives._batch import Batch, Piece
-from gbobjectives._numerics import Array
+from gbobjectives._numerics import Array, weighted_sum
 from gbobjectives.curvature import TINY, Rule
 from gbobjectives.losses import get_loss
 from gbobjectives.losses.base import Loss
@@ -239,13 +239,13 @@ def label_fingerprint(batch: Batch) -> tuple[float, ...]:
     y, w = batch.y, batch.w
     # An overflow of the products leaves the other sums to tell by.
     with np.errstate(over="ignore", invalid="ignore"):
-        sums = [batch.n_rows, y.sum(dtype=np.float64), y.min(), y.max(), np.vdot(y, y)]
+        sums = [batch.n_rows, y.sum(dtype=np.float64), y.min(), y.max(), np.square(y).sum()]
         if y.ndim == 2:
             # Rows may all sum to 1; their columns tell them apart.
-            y = y @ np.arange(1.0, y.shape[1] + 1)
-            sums += [np.vdot(y, y)]
+            y = weighted_sum(np.arange(1.0, y.shape[1] + 1), y.T)
+            sums += [np.square(y).sum()]
         if w is not None:
-            sums += [w.sum(dtype=np.float64), w.max(), np.dot(w, w), np.dot(w, y)]
+            sums += [w.sum(dtype=np.float64), w.max(), weighted_sum(w, w), weighted_sum(w, y)]
     return tuple(float(x) for x in sums)
 
 

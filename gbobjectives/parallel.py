@@ -6,6 +6,8 @@ blocks are sums over machines too: `total` adds up both.
 """
 
 import os
+import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -37,6 +39,10 @@ _pools: dict[int, ThreadPoolExecutor] = {}
 _everywhere: ContextVar[Callable[[Array], Array] | None] = ContextVar("everywhere", default=None)
 
 
+# Most threads of the kernels of a training: those that its library was told to use.
+_limit: ContextVar[int] = ContextVar("limit", default=sys.maxsize)
+
+
 def _forget_pools() -> None:
     # Threads do not survive a fork; a child that kept the pools would wait for ever.
     _pools.clear()
@@ -65,6 +71,16 @@ def available_threads() -> int:
     return max(1, min(n, int(limit))) if limit.isdigit() else n
 
 
+@contextmanager
+def thread_limit(n_threads: int) -> Iterator[None]:
+    """Within it kernels run on no more than that many threads; below 1 is no limit."""
+    token = _limit.set(n_threads if n_threads > 0 else sys.maxsize)
+    try:
+        yield
+    finally:
+        _limit.reset(token)
+
+
 def row_blocks(n_rows: int, n_outputs: int = 1, entries: int | None = None) -> list[slice]:
     """Consecutive slices that cover the rows, each of about `BLOCK_ENTRIES` entries."""
     rows = max(1, (entries or BLOCK_ENTRIES) // n_outputs)
@@ -74,15 +90,43 @@ def row_blocks(n_rows: int, n_outputs: int = 1, entries: int | None = None) -> l
 def map_blocks(
     function: Callable[[B], T], blocks: Sequence[B], n_entries: int, n_threads: int | None = None
 ) -> list[T]:
-    """Call `function` on every block; the results in block order."""
+    """Call `function` on every block; the results in block order.
+
+    The caller works too: between the rounds of a library its own threads still hold the
+    processors for some milliseconds, and whoever gets one takes the next block.
+    """
     _keep_freed_memory()
     n = available_threads() if n_threads is None else n_threads
-    n = min(n, len(blocks))
+    n = min(n, len(blocks), _limit.get())
     if n <= 1 or n_entries < MIN_PARALLEL_ENTRIES:
         return [function(block) for block in blocks]
+    waiting = deque(enumerate(blocks))
+    results: dict[int, T] = {}
+    errors: dict[int, BaseException] = {}
+
+    def work() -> None:
+        while waiting and not errors:
+            try:
+                i, block = waiting.popleft()
+            except IndexError:
+                return
+            try:
+                results[i] = function(block)
+            except BaseException as error:
+                errors[i] = error
+
     if n not in _pools:
-        _pools[n] = ThreadPoolExecutor(n, thread_name_prefix="gbobjectives")
-    return list(_pools[n].map(function, blocks))
+        _pools[n] = ThreadPoolExecutor(n - 1, thread_name_prefix="gbobjectives")
+    helpers = [_pools[n].submit(work) for _ in range(n - 1)]
+    work()
+    # A helper that has not begun has nothing left to do.
+    for helper in helpers:
+        if not helper.cancel():
+            helper.result()
+    if errors:
+        # Blocks are begun in order: the first error is the same for any number of threads.
+        raise errors[min(errors)]
+    return [results[i] for i in range(len(blocks))]
 
 
 def total(parts: Sequence[Array]) -> Array:

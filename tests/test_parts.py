@@ -1,4 +1,4 @@
-"""The small parts: elementary functions, links, threads, registry, summaries, the cache."""
+"""The small parts: elementary functions, links, registry, summaries, the cache."""
 
 import pickle
 
@@ -12,7 +12,6 @@ from gbobjectives._batch import Batch
 from gbobjectives.links import LINKS, get_link
 from gbobjectives.losses import LOSSES
 from gbobjectives.losses.residual import SIGMA_OVER_MEAN, SIGMA_OVER_MEDIAN
-from gbobjectives.parallel import available_threads, map_blocks, row_blocks
 
 DTYPES = [np.float32, np.float64]
 
@@ -136,56 +135,6 @@ def test_interval():
     assert str(gbo.Interval()) == "(-inf, inf)"
     assert str(gbo.Interval(0.0, 1.0, False, True)) == "(0, 1]"
     assert gbo.Interval(0, 1) == gbo.Interval(0.0, 1.0)
-
-
-# ---- blocks and threads --------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("entries", [1, 7, 100, 1000])
-@pytest.mark.parametrize("n_outputs", [1, 3])
-def test_blocks_cover_the_rows(entries, n_outputs):
-    blocks = row_blocks(100, n_outputs, entries)
-    assert np.concatenate([np.arange(100)[b] for b in blocks]).tolist() == list(range(100))
-    assert all(b.stop - b.start <= max(1, entries // n_outputs) for b in blocks)
-
-
-@pytest.mark.parametrize("n_threads", [1, 2, 5, None])
-def test_results_come_in_block_order(n_threads):
-    got = map_blocks(lambda i: i * i, range(40), n_entries=10**6, n_threads=n_threads)
-    assert got == [i * i for i in range(40)]
-
-
-def test_an_error_in_a_block_surfaces():
-    with pytest.raises(ZeroDivisionError):
-        map_blocks(lambda i: 1 / i, [1, 0], n_entries=10**6, n_threads=2)
-
-
-def test_threads_obey_the_environment(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert available_threads() == 1
-
-
-@pytest.mark.parametrize("name", ["huber", "dice", "quantile"])
-def test_number_of_threads_changes_no_bit(name):
-    rng = np.random.default_rng(0)
-    y, f = rng.integers(0, 2, 200_000).astype(float), rng.normal(size=200_000)
-    results = [
-        gbo.Objective(gbo.get_loss(name), n_threads=n).gradient_hessian(y, f) for n in (1, 2, 3)
-    ]
-    for g, h in results[1:]:
-        np.testing.assert_array_equal(g, results[0][0])
-        np.testing.assert_array_equal(h, results[0][1])
-
-
-@pytest.mark.parametrize("sizes", [[70_000], [10, 40_000, 5, 29_985], [7] * 10_000])
-def test_group_pieces_hold_whole_groups(sizes):
-    loss, rng = gbo.MarginRankingLoss(), np.random.default_rng(0)
-    y, f = rng.integers(0, 3, 70_000), rng.normal(size=70_000)
-    together = loss.gradient(y, f, group=sizes)
-    ends = np.cumsum(sizes)
-    for i in (0, len(sizes) - 1):
-        rows = slice(ends[i] - sizes[i], ends[i])
-        np.testing.assert_array_equal(together[rows], loss.gradient(y[rows], f[rows]))
 
 
 # ---- registry ------------------------------------------------------------------------------

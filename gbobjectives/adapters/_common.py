@@ -1,7 +1,8 @@
 """What the adapters of all libraries share."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -9,6 +10,25 @@ from gbobjectives._numerics import Array
 from gbobjectives.losses.base import Loss
 from gbobjectives.metrics import Metric, as_metric
 from gbobjectives.objective import as_objective
+from gbobjectives.parallel import thread_limit
+
+#: Parameters for the number of threads, of both libraries; below 1 is all there are.
+THREADS = ("nthread", "n_jobs", "num_threads", "num_thread", "nthreads")
+
+Train = TypeVar("Train", bound=Callable[..., Any])
+
+
+def on_threads_of_params(train: Train) -> Train:
+    """`train`, its kernels on no more threads than its params give the library."""
+
+    @wraps(train)
+    def limited(params: Any, *arguments: Any, **named: Any) -> Any:
+        pairs = dict(params)
+        given = [n for n in map(pairs.get, THREADS) if isinstance(n, int | np.integer)]
+        with thread_limit(int(given[0]) if given else 0):
+            return train(params, *arguments, **named)
+
+    return cast(Train, limited)
 
 
 def host_array(array: Any) -> Any:

@@ -94,6 +94,7 @@ NO_METRIC = ("", "none", "null", "na", "custom")
 WHERE = "lgb.train"
 
 
+@common.on_threads_of_params
 def train(
     params: Mapping[str, Any],
     train_set: Any,

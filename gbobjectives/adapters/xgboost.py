@@ -56,6 +56,7 @@ SMALL_METRIC = 1e-2
 WHERE = "xgb.train"
 
 
+@common.on_threads_of_params
 def train(
     params: Mapping[str, Any] | Sequence[tuple[str, Any]],
     dtrain: Any,

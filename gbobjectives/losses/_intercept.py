@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import brentq, minimize, minimize_scalar
 
 from gbobjectives._batch import Batch
-from gbobjectives._numerics import Array
+from gbobjectives._numerics import Array, weighted_sum
 
 # A logit beyond this is a probability that float32 (in which XGBoost keeps its intercept)
 # cannot tell from 0 or 1; a log beyond it is a mean 13 orders of magnitude off.
@@ -120,7 +120,8 @@ def _solve_several(loss: Any, batch: Batch) -> Array:
     def value_gradient(c: Array) -> tuple[float, Array]:
         shifted = _shifted(batch, c)
         y, f = shifted.rows(slice(0, batch.n_rows))
-        return float(w @ loss._value(y, f)), w @ loss._gradient(y, f)
+        value = float(weighted_sum(w, loss._value(y, f)))
+        return value, weighted_sum(w, loss._gradient(y, f))
 
     start = np.zeros(loss.n_outputs)
     return np.asarray(minimize(value_gradient, start, jac=True, method="BFGS").x)

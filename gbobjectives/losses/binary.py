@@ -15,8 +15,8 @@ import numpy as np
 
 from gbobjectives import _validation as check
 from gbobjectives._batch import Batch
-from gbobjectives._numerics import Array, expit, expit_both, log1pexp
-from gbobjectives.curvature import EXACT, Rule
+from gbobjectives._numerics import Array, expit, expit_both, log1pexp, weighted_sum
+from gbobjectives.curvature import EXACT, Rule, exact_kernel
 from gbobjectives.links import LOGIT, Interval, Link
 from gbobjectives.losses._intercept import MAX_SCORE, log_odds, solve_intercept, weights_of
 from gbobjectives.losses.classes import ClassLoss, class_weights
@@ -112,7 +112,7 @@ class BinaryLoss(ClassLoss):
         if has_offset:
             return self._solved(batch)
         # Without an offset only the total weight of each class matters.
-        totals: Array = weights_of(batch) @ self._shares(batch.y.astype(np.float64))
+        totals: Array = weighted_sum(weights_of(batch), self._shares(batch.y.astype(np.float64)))
         positive, negative = self._weighed(totals)
         # A class weight of 0 may leave no row that counts.
         return self._constant(totals) if positive + negative > 0 else 0.0
@@ -175,6 +175,8 @@ class MarginLoss(BinaryLoss):
 
     def _gradient_curvature(self, rule: Rule, *arguments: Any) -> tuple[Array, Array]:
         g, h, pulls = self._derivatives(*arguments)
+        if rule.kernel is exact_kernel:
+            return g, h
         if rule.kernel is _trusted_curvature:
             return g, np.maximum(h, pulls / 2)
         if rule.kernel is _pull_curvature:

@@ -9,7 +9,7 @@ import numpy as np
 
 from gbobjectives import _validation as check
 from gbobjectives._batch import Batch
-from gbobjectives._numerics import Array
+from gbobjectives._numerics import Array, weighted_sum
 from gbobjectives.losses._intercept import weights_of
 from gbobjectives.losses.kinds import RowLoss
 
@@ -152,7 +152,7 @@ class ClassLoss(RowLoss):
         """Total weight of each class; None where nothing is estimated from it."""
         if self.resolved:
             return None
-        totals: Array = weights_of(batch) @ self._shares(batch.y.astype(np.float64))
+        totals: Array = weighted_sum(weights_of(batch), self._shares(batch.y.astype(np.float64)))
         return totals
 
     def _resolve(self, batch: Batch, statistics: Any) -> Self:

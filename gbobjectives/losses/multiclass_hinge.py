@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from gbobjectives._batch import Batch
-from gbobjectives._numerics import Array
+from gbobjectives._numerics import Array, weighted_sum
 from gbobjectives.curvature import Rule
 from gbobjectives.losses._intercept import weights_of
 from gbobjectives.losses.kinds import RowLoss
@@ -151,7 +151,7 @@ class CategoricalHingeLoss(SoftmaxLoss):
             return self._resolved_on(batch)._intercept(batch, has_offset)
         if has_offset:
             return _cutting_planes(self, batch)
-        totals = weights_of(batch) @ self._target(batch.y, np.float64)
+        totals = weighted_sum(weights_of(batch), self._target(batch.y, np.float64))
         # Every other class pays 1 + d if one leads by d, and 1 if none does.
         score = np.zeros(self.n_classes)
         score[totals.argmax()] = float(totals.max() > totals.sum() / 2)
@@ -174,7 +174,8 @@ def _cutting_planes(loss: RowLoss, batch: Batch) -> Array:
     planes, heights = np.empty((0, k + 1)), np.empty(0)
     c, best, found = np.zeros(k), np.inf, np.zeros(k)
     for _ in range(MAX_CUTS):
-        value, slope = float(w @ loss._value(y, f + c)), w @ loss._gradient(y, f + c)
+        value = float(weighted_sum(w, loss._value(y, f + c)))
+        slope = weighted_sum(w, loss._gradient(y, f + c))
         if value < best:
             best, found = value, c
         planes = np.vstack([planes, np.append(slope, -1.0)])

@@ -8,7 +8,7 @@ import numpy as np
 
 from gbobjectives import _validation as check
 from gbobjectives._batch import Batch
-from gbobjectives._numerics import Array, logsumexp
+from gbobjectives._numerics import Array, logsumexp, weighted_sum
 from gbobjectives.curvature import Rule, absolute_kernel
 from gbobjectives.links import Interval
 from gbobjectives.losses._intercept import solve_intercept, weights_of
@@ -183,7 +183,7 @@ class SoftmaxFocalLoss(SoftmaxLoss):
             return solve_intercept(self, batch)
         # Without an offset only the total weight of each class matters: K rows stand for all.
         start = self._log_shares(batch)
-        totals = weights_of(batch) @ self._shares(batch.y.astype(np.float64))
+        totals = weighted_sum(weights_of(batch), self._shares(batch.y.astype(np.float64)))
         rows = np.tile(start, (self.n_classes, 1))
         return start + solve_intercept(self, Batch(np.arange(self.n_classes), rows, totals))
 

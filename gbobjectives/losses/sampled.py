@@ -7,7 +7,7 @@ import numpy as np
 
 from gbobjectives import _validation as check
 from gbobjectives._batch import Batch
-from gbobjectives._numerics import Array, expit, log1pexp
+from gbobjectives._numerics import Array, expit, log1pexp, weighted_sum
 from gbobjectives.curvature import Rule
 from gbobjectives.links import SOFTMAX, Interval, Link
 from gbobjectives.losses._draws import draw_of, uniform
@@ -225,7 +225,8 @@ class NoiseContrastiveLoss(RowLoss):
     def _score(self, *arguments: Any) -> Array:
         y, f = arguments
         u = f - self._level(f.dtype)
-        expected = log1pexp(u) @ (self.n_noise * self._shares()).astype(f.dtype)
+        noise = (self.n_noise * self._shares()).astype(f.dtype)
+        expected = weighted_sum(noise, log1pexp(u).T)
         score: Array = expected + log1pexp(-u[np.arange(len(y)), y.astype(np.intp)])
         return score
 

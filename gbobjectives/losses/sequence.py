@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 
 from gbobjectives import _validation as check
 from gbobjectives._batch import Batch, Groups, Piece, Targets
-from gbobjectives._numerics import Array, logsumexp
+from gbobjectives._numerics import Array, logsumexp, weighted_sum
 from gbobjectives.curvature import Rule
 from gbobjectives.links import SOFTMAX, Interval, Link
 from gbobjectives.losses._intercept import MAX_SCORE
@@ -230,9 +230,9 @@ class CTCLoss(GroupLoss):
             shifted = replace(batch, f=batch.f + c)
 
             def block(piece: Piece, arguments: tuple[Any, ...]) -> tuple[float, Array]:
-                value = self._value(*arguments) @ self._value_weights(batch, piece)
+                value = weighted_sum(self._value_weights(batch, piece), self._value(*arguments))
                 w = batch.weights(piece.rows)
-                return float(value), w @ self._gradient(*arguments)
+                return float(value), weighted_sum(w, self._gradient(*arguments))
 
             parts = self._map(shifted, block)
             return sum(v for v, _ in parts) / n, sum(g for _, g in parts) / n
