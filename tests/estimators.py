@@ -10,6 +10,7 @@ import xgboost
 
 import gbobjectives as gbo
 from tests.boosting import CLASS, REAL, XGB, X
+from tests.versions import frames_and_subsets
 
 N_ROUNDS = 8
 XGB_PARAMS = {"max_depth": 3, "learning_rate": 0.3, "n_jobs": 1, "random_state": 1}
@@ -98,3 +99,8 @@ def eval_data(Xv: Any, yv: Any) -> dict[str, Any]:
 
 LIBRARIES = {name: Library(name) for name in ("xgboost", "lightgbm")}
 both = pytest.mark.parametrize("library", LIBRARIES.values(), ids=LIBRARIES)
+both_on_frames = pytest.mark.parametrize(
+    "library",
+    [LIBRARIES["xgboost"], pytest.param(LIBRARIES["lightgbm"], marks=frames_and_subsets)],
+    ids=LIBRARIES,
+)

@@ -242,6 +242,8 @@ def test_response_after_saving(link, tmp_path):
         loaded = catboost.CatBoost().load_model(tmp_path / kind, format=kind)
         np.testing.assert_allclose(loss.predict(loaded.predict(X)), wanted, rtol=1e-12)
         assert loss.name in loaded.get_metadata()[KEY]
+        assert gbo.loss_of(loaded) == gbo.loss_of(model)
+        np.testing.assert_allclose(gbo.predict(loaded, X), wanted, rtol=1e-12)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
     theirs = {"identity": "RawFormulaVal", "log": "Exponent", "logit": "Probability"}[link]
     by_itself = model.predict(X, prediction_type=theirs)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import gbobjectives as gbo
+from tests.versions import frames_and_subsets
 
 ROOT = Path(gbo.__file__).resolve().parent.parent
 
@@ -26,6 +27,7 @@ def run_example(*arguments):
     )
 
 
+@frames_and_subsets
 def test_counts_on_a_sample():
     done = run_example("--rows", "5000")
     assert done.returncode == 0, done.stderr

@@ -30,6 +30,7 @@ from tests.boosting import (
     train_lgb,
     train_xgb,
 )
+from tests.versions import several_intercepts
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*has no objective with the link", "ignore::DeprecationWarning"
@@ -129,6 +130,7 @@ def test_onnx_asks_the_parameters_of_lightgbm_which_say_that_the_objective_was_c
         by_onnx(train_lgb("huber", REAL, rounds=2))
 
 
+@several_intercepts
 @cases(SEVERAL | OVR)
 def test_onnx_is_wrong_on_several_outputs_of_xgboost(loss, y):
     """num_target is not read: two classes are made of any number of outputs."""

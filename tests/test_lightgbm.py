@@ -28,6 +28,7 @@ from tests.boosting import (
     response,
     train_lgb,
 )
+from tests.versions import frames_and_subsets, quantized_gradients
 
 CROSS_ENTROPY = gbo.CrossEntropyLoss(3)
 EXACT_LOG = gbo.Objective(gbo.LogLoss(), curvature="exact")
@@ -83,7 +84,7 @@ def test_parity_after_50_rounds(name, kind, loss, params, w):
         {"monotone_constraints": [1, 0, 0, 0, 0]},
         {"interaction_constraints": [[0, 2], [1, 3, 4]]},
         {"max_bin": 15, "min_gain_to_split": 1.0},
-        {"use_quantized_grad": True},
+        pytest.param({"use_quantized_grad": True}, marks=quantized_gradients),
         # Drops every tree, so that no random number decides which.
         {"boosting": "dart", "drop_rate": 1.0, "uniform_drop": True, "skip_drop": 0.0,
          "max_drop": -1},
@@ -105,6 +106,7 @@ def test_dart_of_random_trees_predicts_what_it_logged():
     assert log["mae"][-1] == pytest.approx(wanted, rel=1e-6)
 
 
+@frames_and_subsets
 def test_parity_with_categorical_features():
     codes = (np.abs(X[:, 3]) * 10).astype(int) % 4
     frame = pd.DataFrame(X, columns=list("abcde"))
@@ -259,6 +261,7 @@ def test_learning_rates_that_change_are_those_of_the_builtin():
     assert distance(raw(ours), raw(reference)) < 1e-5
 
 
+@frames_and_subsets
 def test_cv_of_lightgbm_takes_the_adapters():
     params = LGB | {"boost_from_average": False}
     table, reference = (
@@ -293,6 +296,7 @@ def built():
     return lightgbm.Dataset(X, label=REAL, weight=WEIGHT, params=LGB).construct()
 
 
+@frames_and_subsets
 @pytest.mark.parametrize("make", [of_lists, of_series, of_frame, built], ids=lambda f: f.__name__)
 def test_every_dataset_gives_the_same_model(make):
     reference = train_lgb("huber", REAL, WEIGHT)
@@ -326,6 +330,7 @@ def test_labels_in_a_file_are_read_before_training(params, tmp_path):
         np.testing.assert_allclose(log["valid_0"]["huber"], logs[0]["valid_0"]["huber"], rtol=1e-9)
 
 
+@frames_and_subsets
 def test_a_subset_of_a_dataset_trains_on_its_rows():
     rows = np.arange(0, N, 2)
     whole = lightgbm.Dataset(X, label=REAL, weight=WEIGHT, params=LGB, free_raw_data=False)

@@ -7,6 +7,7 @@ import xgboost
 
 import gbobjectives as gbo
 from tests.boosting import LGB, XGB
+from tests.versions import several_intercepts
 
 N_QUERIES = 120
 LOSSES = [
@@ -100,6 +101,8 @@ PLAIN = {
 }
 
 
+# lambdarank_score_normalization came with 3.1 too.
+@several_intercepts
 @pytest.mark.parametrize(
     ("name", "loss"),
     [("rank:ndcg", gbo.LambdaNDCGLoss()), ("rank:pairwise", gbo.PairwiseLogisticLoss())],

@@ -23,6 +23,7 @@ from tests.boosting import (
     train_lgb,
     train_xgb,
 )
+from tests.versions import frames_and_subsets
 
 every_link = pytest.mark.parametrize("link", LOSS_OF_LINK)
 weighted = pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weighted"])
@@ -163,6 +164,7 @@ def test_a_model_that_was_continued_keeps_its_intercept():
     assert_allclose(raw(new), raw(longer), rtol=1e-9)
 
 
+@frames_and_subsets
 def test_offsets_groups_and_bound_targets():
     offset = 0.3 * X[:, 0].astype(np.float64)
     model = gbo.lgb.train(LGB, dataset(COUNT, init_score=offset), 10, loss="poisson")

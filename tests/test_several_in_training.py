@@ -26,6 +26,7 @@ from tests.boosting import (
     train_lgb,
     train_xgb,
 )
+from tests.versions import frames_and_subsets
 
 RNG = np.random.default_rng(4)
 THREE = gbo.MultiOutputLoss([gbo.HuberLoss(), gbo.LogLoss(), gbo.PoissonLoss()])
@@ -137,6 +138,7 @@ def test_bound_labels_survive_cross_validation_in_xgboost(name):
     assert means[-1] < means[0]
 
 
+@frames_and_subsets
 @pytest.mark.parametrize("name", ["soft labels", "several labels", "reals"])
 def test_bound_labels_survive_cross_validation_and_subsets_in_lightgbm(name):
     loss, y, _ = MODELS[name]

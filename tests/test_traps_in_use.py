@@ -39,6 +39,7 @@ from tests.boosting import (
     train_xgb,
     xgb_log,
 )
+from tests.versions import frames_and_subsets
 
 EXACT_LOG = gbo.Objective(gbo.LogLoss(), curvature="exact")
 
@@ -319,10 +320,10 @@ def test_trap_13_metrics_of_estimators_weigh_their_rows(w):
     assert model.evals_result()["validation_0"]["mae"][-1] == pytest.approx(wanted, abs=2e-6)
 
 
+@frames_and_subsets
 def test_trap_13_rankers():
     group, loss = [100, 200, 300], gbo.MarginRankingLoss()
-    objective = gbo.lgb.sklearn_objective(loss)
-    model = lightgbm.LGBMRanker(**ESTIMATOR | QUIET, objective=objective)
+    model = lightgbm.LGBMRanker(**ESTIMATOR | QUIET, objective=gbo.lgb.sklearn_objective(loss))
     model.fit(X, CLASS, group=group, sample_weight=WEIGHT)
     scores = model.predict(X)
     assert loss(CLASS, scores, WEIGHT, group) < 0.5 * loss(CLASS, np.zeros(N), WEIGHT, group)

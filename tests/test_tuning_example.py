@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import gbobjectives as gbo
+from tests.versions import frames_and_subsets
 
 ROOT = Path(gbo.__file__).resolve().parent.parent
 
@@ -28,7 +29,9 @@ def run_example(*arguments):
     )
 
 
-@pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
+@pytest.mark.parametrize(
+    "library", ["xgboost", pytest.param("lightgbm", marks=frames_and_subsets)]
+)
 def test_tuning_on_a_sample(library):
     done = run_example("--rows", "3000", "--trials", "4", "--library", library)
     assert done.returncode == 0, done.stderr

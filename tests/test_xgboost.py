@@ -30,6 +30,7 @@ from tests.boosting import (
     train_xgb,
     xgb_log,
 )
+from tests.versions import XGBOOST_HAS_INTERCEPTS, gradient_sampling, several_intercepts
 
 CROSS_ENTROPY = gbo.CrossEntropyLoss(3)
 MARGIN = 2 * X[:, 1]
@@ -66,6 +67,9 @@ def builtin(objective, y, w=None, rounds=50, params=()):
 )
 def test_parity_after_50_rounds(name, kind, loss, rules, both, theirs, w):
     y = LABELS[kind]
+    if not XGBOOST_HAS_INTERCEPTS and kind in ("count", "class"):
+        # Before 3.1 these built-ins start from 0.5 and not from the best constant.
+        both = both | {"base_score": 0.5}
     reference = builtin(name, y, w, params=both | theirs)
     ours = [
         train_xgb(gbo.Objective(loss, curvature=rule, scale=None), y, w, 50, both) for rule in rules
@@ -80,7 +84,9 @@ def test_parity_after_50_rounds(name, kind, loss, rules, both, theirs, w):
     [
         {"booster": "dart", "rate_drop": 0.5},
         {"subsample": 0.6, "colsample_bytree": 0.6},
-        {"subsample": 0.5, "sampling_method": "gradient_based"},
+        pytest.param(
+            {"subsample": 0.5, "sampling_method": "gradient_based"}, marks=gradient_sampling
+        ),
         {"num_parallel_tree": 3, "subsample": 0.5},
         {"grow_policy": "lossguide", "max_leaves": 6, "max_bin": 32},
         {"monotone_constraints": (1, 0, 0, 0, 0)},
@@ -98,6 +104,7 @@ def test_parity_under_options_of_the_booster(params):
         assert distance(raw(reference), raw(plain)) > 1e-3, "the option does nothing here"
 
 
+@several_intercepts
 def test_parity_of_trees_with_vector_leaves():
     params = {"multi_strategy": "multi_output_tree", "base_score": [0.1, 0.2, 0.3]}
     reference = builtin("multi:softprob", CLASS, None, 20, params | {"num_class": 3})

@@ -1,7 +1,7 @@
 """What travels inside a model, and what brings it back: the loss with its parameters.
 
-XGBoost keeps attributes with a model, LightGBM the parameters it was trained with, and both hand
-on what they do not know. The record is one line of JSON in either.
+XGBoost keeps attributes with a model, LightGBM the parameters it was trained with, CatBoost
+metadata, and all hand on what they do not know. The record is one line of JSON in each.
 """
 
 import json
@@ -44,9 +44,9 @@ def loss_of(model: Any) -> Loss:
 
     Parameters
     ----------
-    model : xgboost.Booster, lightgbm.Booster or a fitted estimator of either
-        A model that ``gbobjectives.xgb.train`` or ``gbobjectives.lgb.train`` made, or one that
-        was loaded from its file.
+    model : xgboost.Booster, lightgbm.Booster, a fitted estimator of either, or catboost.CatBoost
+        A model that ``train`` of ``gbobjectives.xgb``, ``lgb`` or ``cat`` made, or one that was
+        loaded from its file.
 
     Returns
     -------
@@ -77,6 +77,16 @@ def objective_of(model: Any) -> Objective:
 
     It goes on with the training of a model as it began.
 
+    Parameters
+    ----------
+    model : as of `loss_of`
+        A model.
+
+    Returns
+    -------
+    Objective
+        What it was trained on.
+
     Examples
     --------
     >>> import numpy as np, xgboost, gbobjectives as gbo
@@ -86,11 +96,11 @@ def objective_of(model: Any) -> Objective:
     >>> gbo.objective_of(model) == objective
     True
     """
-    record = record_in(booster_of(model))
+    record = record_in(model if is_catboost(model) else booster_of(model))
     if record is None:
         raise ValueError(
-            "loss_of: the model holds no loss; gbobjectives.xgb.train and gbobjectives.lgb.train "
-            "write it, the libraries' own train does not"
+            "loss_of: the model holds no loss; the train of gbobjectives.xgb, lgb and cat writes "
+            "it, the libraries' own train does not"
         )
     if "loss" not in record:
         raise ValueError(
@@ -113,9 +123,9 @@ def predict(model: Any, data: Any, *, loss: Any = None, **options: Any) -> Array
 
     Parameters
     ----------
-    model : xgboost.Booster, lightgbm.Booster or a fitted estimator of either
+    model : xgboost.Booster, lightgbm.Booster, a fitted estimator of either, or catboost.CatBoost
         A model.
-    data : xgboost.DMatrix, or what `lightgbm.Booster.predict` takes
+    data : xgboost.DMatrix, or what ``predict`` of the other libraries takes
         Rows.
     loss : Loss, Objective, str or mapping, optional
         What it was trained on, where the model holds no loss of the catalogue; see `loss_of`.
@@ -125,6 +135,7 @@ def predict(model: Any, data: Any, *, loss: Any = None, **options: Any) -> Array
     Returns
     -------
     array of shape (n,) or (n, n_outputs)
+        What the library predicts where it has the link.
 
     Raises
     ------
@@ -143,17 +154,23 @@ def predict(model: Any, data: Any, *, loss: Any = None, **options: Any) -> Array
     for name in NO_SCORE:
         if options.get(name):
             raise ValueError(f"predict: {name} gives no responses; ask model.predict for it")
-    booster = booster_of(model)
+    booster = model if is_catboost(model) else booster_of(model)
     own = loss_of(booster) if loss is None else as_objective(loss, "predict").loss
-    raw = {"output_margin": True} if is_xgboost(booster) else {"raw_score": True}
-    return own.predict(booster.predict(data, **raw, **options))
+    if is_catboost(booster):
+        options["prediction_type"] = "RawFormulaVal"
+    else:
+        options["output_margin" if is_xgboost(booster) else "raw_score"] = True
+    return own.predict(booster.predict(data, **options))
 
 
 def record_in(booster: Any) -> dict[str, Any] | None:
-    """The record of a Booster of either library."""
-    if not is_xgboost(booster):
+    """The record of a Booster, or of a model of CatBoost."""
+    if is_catboost(booster):
+        line = booster.get_metadata().get(KEY)
+    elif is_xgboost(booster):
+        line = booster.attr(KEY)
+    else:
         return record_in_text(booster.model_to_string(num_iteration=1))
-    line = booster.attr(KEY)
     return None if line is None else _read(line)
 
 
@@ -184,6 +201,11 @@ def booster_of(model: Any) -> Any:
 def is_xgboost(booster: Any) -> bool:
     """Whether a Booster is of XGBoost: it has attributes, and no text."""
     return hasattr(booster, "set_attr") and not hasattr(booster, "model_to_string")
+
+
+def is_catboost(model: Any) -> bool:
+    """Whether a model is of CatBoost: it has metadata."""
+    return hasattr(model, "get_metadata")
 
 
 def _in_catalogue(loss: Loss) -> bool:
