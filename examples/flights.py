@@ -153,11 +153,10 @@ def fit_lightgbm(fit: Fit, data: Split, tick: Tick) -> tuple[Any, np.ndarray]:
     """Validation log and test prediction."""
     (X, X_valid, X_test), (y, y_valid, _) = data
     train = lgb.Dataset(X, y)
-    own = {"loss": fit.loss, "metric": fit.metric}
     log: dict[str, Any] = {}
     params = {"num_threads": N_THREADS, "verbosity": -1}
     params |= {"early_stopping_round": fit.patience} if fit.patience else {}
-    model = (partial(gbo.lgb.train, **own) if fit.loss else lgb.train)(
+    model = (partial(gbo.lgb.train, loss=fit.loss, metric=fit.metric) if fit.loss else lgb.train)(
         {**params, **fit.params}, train, num_boost_round=fit.rounds, valid_names=["valid"],
         valid_sets=[train.create_valid(X_valid, y_valid)],
         callbacks=[lgb.record_evaluation(log), tick],
