@@ -2,15 +2,86 @@
 
     objective = loss x curvature x scale
 
-A loss (`HuberLoss`, `FocalLoss`, ...) is value, gradient and Hessian with respect to the raw
-prediction. An `Objective` adds the curvature that is handed to the trees, and the unit. The
-adapters `gbobjectives.xgb` and `gbobjectives.lgb` turn either into what XGBoost and LightGBM
-call, or train a model that predicts the response by itself; `gbobjectives.hgb` and
-`gbobjectives.cat` are for scikit-learn's histogram gradient boosting and for CatBoost.
+Training: `train` of `xgb`, `lgb` and `cat` takes what the library's own does, and ``loss=``: a
+loss, its name, or an `Objective`. It sets intercept, link and metric; the model predicts the
+response by itself, also after saving, where gbobjectives is not installed.
 
+>>> import numpy as np, lightgbm, xgboost
 >>> import gbobjectives as gbo
->>> gbo.get_loss("log_cosh")
-LogCoshLoss()
+>>> x = np.arange(100.0).reshape(-1, 1)
+>>> y = 2.0 ** (x[:, 0] > 49)
+>>> model = gbo.xgb.train({"max_depth": 1}, xgboost.DMatrix(x, y), 50, loss=gbo.PoissonLoss())
+>>> model.predict(xgboost.DMatrix(x[[0, -1]])).round(1)
+array([1., 2.], dtype=float32)
+>>> params = {"num_leaves": 2, "verbosity": -1}
+>>> model = gbo.lgb.train(params, lightgbm.Dataset(x, y), 50, loss="poisson")
+>>> model.predict(x[[0, -1]]).round(1)
+array([1., 2.])
+
+CatBoost models predict raw scores; scikit-learn's histogram gradient boosting takes the loss.
+
+>>> import catboost, sklearn.ensemble
+>>> params = {"depth": 1, "logging_level": "Silent"}
+>>> model = gbo.cat.train(params, catboost.Pool(x, y), 200, loss="poisson")
+>>> model.predict(x[[0, -1]], prediction_type="Exponent").round(1)
+array([1., 2.])
+>>> model = sklearn.ensemble.HistGradientBoostingRegressor(loss=gbo.hgb.loss("poisson")).fit(x, y)
+>>> model.predict(x[[0, -1]]).round(1)
+array([1., 2.])
+
+With the library's own `train` use `xgb.objective` and `xgb.metric`, `lgb.objective` and so on.
+
+Losses: `list_losses` names them, ``help(gbo.HuberLoss)`` says what one estimates and where it
+is from. Sums are losses, and wrappers weigh, smooth or mask: `ClassWeighted`, `Masked`, ...
+
+>>> loss = 0.7 * gbo.HuberLoss(delta=1.0) + 0.3 * gbo.QuantileLoss(0.9, delta=1.0)
+>>> loss.gradient([0.0, 0.0], [0.5, -4.0]).round(2), loss.guarantee("safe")
+(array([ 0.25, -1.24]), 'majorizer')
+
+Curvature and scale: ``hessian`` is the exact second derivative, and a leaf that steps by it may
+stall or blow up; ``curvature`` is positive, and says what is proved of it: see
+`gbobjectives.curvature`. Residual losses are divided by its mean, so that ``reg_lambda`` means the
+same in any unit.
+
+>>> huber = gbo.HuberLoss(delta=1.0)
+>>> huber.hessian([0.0], [4.0]), huber.curvature([0.0], [4.0], "safe"), huber.guarantee("safe")
+(array([0.]), array([0.25]), 'majorizer')
+>>> objective = gbo.Objective(huber, curvature="exact", scale=None)  # as built-ins do
+
+A loss of one's own is a formula, a function that JAX or PyTorch differentiates (`from_value`),
+or a class of three short methods (`ResidualLoss`, `MarginLoss`, `RowLoss`, `GroupLoss`,
+`CoupledLoss`); `gbobjectives.testing.check_loss` holds it to what it promises.
+
+>>> mine = gbo.from_expression("log(cosh(f - y))", convex=True)
+>>> len(gbo.testing.check_loss(mine).failures)
+0
+
+Metrics know link, weights and direction; as functions of responses they are in `metrics`.
+
+>>> gbo.Metric("accuracy")([1.0, 0.0], [2.0, -1.0], given="response")
+1.0
+>>> float(gbo.metrics.mae([1.0, 2.0], [1.0, 4.0], sample_weight=[3.0, 1.0]))
+0.5
+
+Estimators take ``loss=`` and its parameters, in a grid search too.
+
+>>> model = gbo.lgb.LGBMLossRegressor(loss="huber", loss__delta=2.0, verbosity=-1).fit(x, y)
+>>> gbo.loss_of(model), gbo.predict(model, x[:1]).round(1)
+(HuberLoss(delta=2.0), array([1.]))
+
+When in doubt: `diagnose` before training, a `Monitor` during it, and pictures after it
+(`plot_loss`, `plot_history`, `plot_curvature_report`, `plot_coverage`, `plot_calibration`).
+
+>>> found = gbo.diagnose("squared_error", y, params={"min_child_weight": 1000})
+>>> found.findings[0].name, found.findings[0].change
+('no split possible', 'set min_child_weight to 10')
+>>> watched = gbo.Monitor({"eta": 0.1}, "lightgbm").watch("huber")  # train with loss=watched
+
+From a shell: ``gbobjectives list --task binary``, and ``show focal``, ``demo``,
+``check my_losses.py:MyLoss`` or ``plot huber --delta 1 2 5 -o huber.png``.
+
+Where to look next: ``help(gbo.xgb.train)``, ``help(gbo.Loss)``, ``help(gbo.curvature)``; the README
+and its examples.
 """
 
 from importlib.metadata import PackageNotFoundError, version

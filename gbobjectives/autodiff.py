@@ -115,7 +115,15 @@ def from_value(value: Any, *, backend: Backend = "jax", **options: Any) -> "Valu
 
 @dataclass(frozen=True, repr=False)
 class ValueLoss(OwnLoss):
-    """What `from_value` makes, which documents the parameters."""
+    """What `from_value` makes; parameters are those of `from_value`, its value the ``function``.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> loss = gbo.from_value(lambda y, f: (f - y) ** 2, convex=True)
+    >>> type(loss).__name__, loss.n_outputs, loss.gradient([1.0], [3.0])
+    ('ValueLoss', 1, array([4.]))
+    """
 
     function: Any = None
     backend: Backend = "jax"

@@ -93,7 +93,15 @@ def from_expression(expression: str, **options: Any) -> "ExpressionLoss":
 
 @dataclass(frozen=True, repr=False)
 class ExpressionLoss(OwnLoss):
-    """What `from_expression` makes, which documents the parameters."""
+    """What `from_expression` makes; parameters are those of `from_expression`.
+
+    Examples
+    --------
+    >>> import dataclasses, gbobjectives as gbo
+    >>> loss = gbo.from_expression("a * (f - y)**2", parameters={"a": 1.0}, convex=True)
+    >>> dataclasses.replace(loss, parameters={"a": 2.0}).gradient([1.0], [3.0])
+    array([8.])
+    """
 
     expression: str = ""
 

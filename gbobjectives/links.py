@@ -99,6 +99,16 @@ class Link:
 def get_link(name: str) -> Link:
     """Link of that name.
 
+    Parameters
+    ----------
+    name : str
+        One of those of ``LINKS``.
+
+    Returns
+    -------
+    Link
+        From raw predictions to responses and back.
+
     Examples
     --------
     >>> from gbobjectives.links import get_link

@@ -137,13 +137,13 @@ class Metric:
         return self if self.link is not None else replace(self, link=link)
 
     def resolved_on(self, y_true: Any, sample_weight: Any = None) -> Self:
-        """The same metric, its ``"auto"`` parameters fixed at the best constant for the labels."""
+        """The same metric, ``"auto"`` fixed at the best constant of `y_true`, `sample_weight`."""
         if not isinstance(self.of, Loss) or self.of.resolved:
             return self
         return replace(self, of=self._resolved(self.of, y_true, sample_weight))
 
     def check(self, weighted: bool) -> None:
-        """Error if the metric cannot be evaluated on data with weights, before it has to be."""
+        """Error if the metric cannot be evaluated on `weighted` data, before it has to be."""
         if weighted and not isinstance(self.of, Loss):
             self._require_weights()
 

@@ -47,7 +47,14 @@ FLOAT32 = np.finfo(np.float32)
 
 
 class TrainingWarning(UserWarning):
-    """What a `Monitor` warns with; made an error, it stops the training."""
+    """What a `Monitor` warns with; made an error, it stops the training.
+
+    Examples
+    --------
+    >>> import warnings, gbobjectives as gbo
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", gbo.monitoring.TrainingWarning)
+    """
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,10 @@ class Objective:
         return g, h
 
     def resolve(self, y_true: Any, raw_prediction: Any, sample_weight: Any = None) -> Self:
-        """The same objective with numbers in place of the loss's ``"auto"``."""
+        """The same objective with numbers in place of the loss's ``"auto"``.
+
+        They are those of `y_true`, `raw_prediction` and `sample_weight`.
+        """
         loss = self.loss.resolve(y_true, raw_prediction, sample_weight)
         return type(self)(loss, self.curvature, self.scale, self.n_threads)
 
@@ -143,8 +146,8 @@ class Objective:
         """The same objective for calls on parts of these rows, each in another process.
 
         What the loss takes from the labels alone, such as the floor of ``delta="auto"`` and
-        balanced class weights, is taken from all of them here; what it adds up in each round is
-        for `gbobjectives.parallel.totals` to add up over the parts.
+        balanced class weights, is taken from all of them here, `y_true` and `sample_weight`; what
+        it adds up in each round is for `gbobjectives.parallel.totals` to add up over the parts.
         """
         made = type(self)(self.loss, self.curvature, self.scale, self.n_threads)
         n = np.shape(y_true)[0]
@@ -255,4 +258,5 @@ def as_objective(loss: Any, owner: str = "objective") -> Objective:
         return loss
     if isinstance(loss, Loss | str | Mapping):
         return Objective(get_loss(loss))
-    raise TypeError(f"{owner}: a Loss, an Objective or a name is wanted; got {loss!r}")
+    hint = f"; call it: {loss.__name__}()" if isinstance(loss, type) else ""
+    raise TypeError(f"{owner}: a Loss, an Objective or a name is wanted; got {loss!r}{hint}")

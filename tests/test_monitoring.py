@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 import warnings
 
 import lightgbm
@@ -81,6 +82,52 @@ def test_curvatures_that_are_a_floor(library):
 def test_scores_that_float32_cannot_tell_apart(library):
     found = findings(library, gbo.SquaredErrorLoss(), AMOUNT + 1e6, {})
     assert "subtract a constant from the labels" in found["saturated scores"].change
+
+
+@LIBRARIES
+@pytest.mark.parametrize(
+    ("loss", "label", "low", "high", "seen", "change"),
+    [
+        (gbo.LogLoss(), 1.0, 16.0, 17.0, r"rounds to an end of \(0, 1\)", "label_smoothing=0.01"),
+        (
+            gbo.LogLoss(),
+            0.0,
+            -16.0,
+            -17.0,
+            r"rounds to an end of \(0, 1\)",
+            "stop earlier, or set ",
+        ),
+        (gbo.CrossEntropyLoss(2), 0, [16.0, 0.0], [17.0, 0.0], "rounds to an end", "stop earlier"),
+        (gbo.PoissonLoss(), 1.0, 88.0, 89.0, "beyond the range of float32", " to 1, or "),
+    ],
+    ids=["certain", "impossible", "softmax", "log"],
+)
+def test_responses_that_float32_cannot_tell_apart(library, loss, label, low, high, seen, change):
+    """One row in fifty is enough, and less far it is silent: `low` is inside, `high` is not."""
+    labels, n = np.full(100, label, dtype=float), 100
+    labels[50:] = 1 - label
+    raw = np.zeros((n, *np.shape(low)), dtype=np.float32)
+    found = []
+    for end in (low, high):
+        monitor = gbo.Monitor({}, library)
+        raw[:2] = end
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", gbo.TrainingWarning)
+            monitor.watch(loss).gradient_hessian(labels, raw)
+        found.append({x.name: x for x in monitor.findings}.get("saturated scores"))
+    assert found[0] is None
+    assert re.search(seen, found[1].seen)
+    assert change in found[1].change
+    assert found[1].numbers["share"] == 0.02
+    assert found[1].seen.startswith(f"2 % of the raw predictions, up to {np.abs(high).max():.4g},")
+
+
+def test_a_loss_that_smooths_its_labels_is_not_told_to():
+    raw = np.full(10, 20.0, dtype=np.float32)
+    monitor = gbo.Monitor()
+    with pytest.warns(gbo.TrainingWarning, match="saturated scores"):
+        monitor.watch(gbo.LogLoss(label_smoothing=0.1)).gradient_hessian(np.ones(10), raw)
+    assert "label_smoothing" not in monitor.findings[-1].change
 
 
 def test_the_model_is_that_of_the_loss_unwatched():

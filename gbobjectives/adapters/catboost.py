@@ -209,8 +209,8 @@ def train(
         What is logged and stopped on; the loss's own metric by default.
     eval_set : catboost.Pool or list of them, optional
         Validation rows.
-    early_stopping_rounds, init_model, **options
-        As for `catboost.CatBoost.fit`.
+    early_stopping_rounds, init_model, **options : as of `catboost.CatBoost.fit`
+        Handed on.
 
     Returns
     -------

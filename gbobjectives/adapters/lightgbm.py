@@ -117,7 +117,7 @@ def train(
 
     Parameters
     ----------
-    params, train_set, num_boost_round, valid_sets, valid_names, init_model, callbacks
+    params, train_set, num_boost_round, valid_sets, valid_names, init_model, callbacks : lightgbm's
         As for `lightgbm.train`; params and the data are not changed.
     loss : Loss, Objective, str or mapping
         What to minimise.
@@ -133,6 +133,7 @@ def train(
     Returns
     -------
     lightgbm.Booster
+        The model.
 
     Raises
     ------

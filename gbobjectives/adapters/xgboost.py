@@ -81,8 +81,10 @@ def train(
 
     Parameters
     ----------
-    params, dtrain, num_boost_round, evals, evals_result, verbose_eval, xgb_model, callbacks
+    params, dtrain, num_boost_round, evals, evals_result : xgboost's
         As for `xgboost.train`; none of them is changed.
+    verbose_eval, xgb_model, callbacks : xgboost's
+        As for `xgboost.train`.
     loss : Loss, Objective, str or mapping
         What to minimise.
     metric : Metric, Loss, str, optional
@@ -97,6 +99,7 @@ def train(
     Returns
     -------
     xgboost.Booster
+        The model.
 
     Raises
     ------

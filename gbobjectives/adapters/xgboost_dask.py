@@ -71,8 +71,8 @@ def dask_train(
 
     Parameters
     ----------
-    client, params, dtrain, num_boost_round, evals, xgb_model, verbose_eval, callbacks, coll_cfg
-        As for `xgboost.dask.train`; params are not changed.
+    client, params, dtrain, num_boost_round : as of `xgboost.dask.train`
+        The params are not changed.
     loss : Loss, Objective, str or mapping
         What to minimise.
     metric : Metric, Loss, str, optional
@@ -82,6 +82,8 @@ def dask_train(
         Stops on our metric on the last of `evals`; on `custom_metric` if only that is given.
     custom_metric : callable, optional
         As for `xgboost.dask.train`, which averages what the workers give, whatever they weigh.
+    evals, xgb_model, verbose_eval, callbacks, coll_cfg : as of `xgboost.dask.train`
+        Handed on.
 
     Returns
     -------

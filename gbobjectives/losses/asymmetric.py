@@ -35,10 +35,10 @@ def _between_labels(loss: RowLoss, batch: Batch) -> Any:
 class ExpectileLoss(RowLoss):
     r"""Expectile loss, :math:`|q - 1[r > 0]| \, r^2`: asymmetric least squares.
 
-    Estimates the q-expectile: labels above it are worth q, labels below 1 - q. Domain: all
-    reals. Link: identity. Convex. Units: value y squared. Gradient 2 abs(q - 1[r>0]) r; the
-    Hessian jumps between 2 q and 2 (1 - q) at r = 0. ``curvature="exact"`` with ``scale=None``
-    is what ``reg:expectileerror`` does in XGBoost from 3.4.
+    Estimates the q-expectile: labels above it are worth q, labels below 1 - q. Domain: all reals.
+    Link: identity. Convex. Units: value y squared. Gradient 2 abs(q - 1[r>0]) r, Hessian 2 abs(q -
+    1[r>0]), which jumps at r = 0. ``curvature="exact"`` with ``scale=None`` is what
+    ``reg:expectileerror`` does in XGBoost from 3.4.
 
     Parameters
     ----------
@@ -120,11 +120,11 @@ class ExpectileLoss(RowLoss):
 class EpsilonInsensitiveLoss(ResidualLoss):
     r"""Epsilon-insensitive loss, :math:`\max(0, |r| - \epsilon)`, smoothed: support vectors.
 
-    Estimates a median that small residuals do not move. Domain: all reals. Link: identity.
-    Convex. Units: value y squared, delta and epsilon y. Write e = epsilon / delta. The value is
-    :math:`\delta^2 [(\log\cosh(u-e) + \log\cosh(u+e))/2 - \log\cosh e]`, which over delta tends
-    to max(0, abs(r) - epsilon) for small delta. The metric is the exact one, and the intercept
-    its minimum.
+    Estimates a median that small residuals do not move. Domain: all reals. Link: identity. Convex.
+    Units: value y squared, delta and epsilon y. Write e = epsilon / delta. The value is
+    :math:`\delta^2 [(\log\cosh(u-e) + \log\cosh(u+e))/2 - \log\cosh e]`, which over delta tends to
+    max(0, abs(r) - epsilon) for small delta. Gradient delta (tanh(u-e) + tanh(u+e))/2, Hessian
+    (1/cosh(u-e)^2 + 1/cosh(u+e)^2)/2. The metric is the exact one, and the intercept its minimum.
 
     Parameters
     ----------
@@ -232,10 +232,10 @@ class EpsilonInsensitiveLoss(ResidualLoss):
 class SquaredEpsilonInsensitiveLoss(RowLoss):
     r"""Squared epsilon-insensitive loss, :math:`\max(0, |r| - \epsilon)^2 / 2`.
 
-    Estimates a mean that small residuals do not move. Domain: all reals. Link: identity.
-    Convex. Units: value y squared, epsilon y. The exact Hessian is 0 inside the zone and 1
-    outside; the safe curvature, 1, is a majorizer, as the gradient, r less its projection on
-    the zone, has no slope above 1.
+    Estimates a mean that small residuals do not move. Domain: all reals. Link: identity. Convex.
+    Units: value y squared, epsilon y. Gradient r less its projection on the zone, Hessian 0 inside
+    the zone and 1 outside; the safe curvature, 1, is a majorizer, as no slope of the gradient is
+    larger.
 
     Parameters
     ----------

@@ -24,10 +24,12 @@ from gbobjectives.parallel import map_blocks, total
 class Loss(Declaration):
     """What every loss is: value, exact derivatives, safe curvature, link, intercept, metric.
 
-    All methods take labels of shape (n,), or (n, n_outputs) where the loss says so, and raw
-    predictions (scores before the inverse link) of shape (n,) for one output and
-    (n, n_outputs) for several. Results have the dtype of the raw prediction, float32 or
-    float64. The facts below are class attributes. Losses add up, ``0.7 * a + 0.3 * b``.
+    Methods take labels ``y_true`` of shape (n,), or (n, n_outputs) where the loss says so, and
+    scores before the inverse link, ``raw_prediction``, of shape (n,) for one output and
+    (n, n_outputs) for several; where they take it, ``sample_weight`` of shape (n,), which is
+    not negative, ``group``, the sizes of consecutive groups, and ``curvature``, the name of one
+    of the rules, or a floor. Results have the dtype of the raw prediction, float32 or float64.
+    The facts below are class attributes. Losses add up, ``0.7 * a + 0.3 * b``.
 
     Parameters
     ----------
@@ -58,6 +60,15 @@ class Loss(Declaration):
         Parameters in units of the label, besides delta.
     normalised : bool
         Whether ``scale="auto"`` divides by the mean curvature.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> loss = gbo.get_loss("huber", delta=1.0)
+    >>> loss([0.0, 0.0], [0.5, 4.0], sample_weight=[1.0, 3.0]), loss.intercept([1.0, 2.0, 9.0])
+    (2.65625, array([2.]))
+    >>> loss.task, loss.estimates, loss.guarantee("safe")
+    ('regression', 'Huber location', 'majorizer')
     """
 
     #: Sum of losses with their coefficients: `SumLoss`, which `gbobjectives.losses` fills in.

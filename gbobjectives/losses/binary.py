@@ -154,11 +154,10 @@ class MarginLoss(BinaryLoss):
     r"""Base of binary losses :math:`\varphi(z)` of the margin, z = f for y = 1, -f for y = 0.
 
     A subclass supplies ``_phi(z)``, decreasing; ``_phi_derivatives(z)``, its first and second
-    derivative; and ``_slope_bound()``, kappa, how fast a pull may fade:
-    ``d log|phi'| / dz >= -kappa``. Then ``safe``, kappa times the sum of the pulls, is
-    ``no_overshoot`` (see `gbobjectives.curvature`: up pulls fade and down pulls grow no faster
-    than exp(kappa t) on the way up, and the reverse on the way down), and ``auto`` is
-    max(h, pulls/2): the exact curvature where it is trusted, and no step beyond 2.
+    derivative; and ``_slope_bound()``, kappa, how fast a pull may fade: ``d log|phi'| / dz >=
+    -kappa``. Then ``safe``, kappa times the sum of the pulls, is ``no_overshoot`` (see
+    `gbobjectives.curvature`), and ``auto`` is max(h, pulls/2): the exact curvature where it is
+    trusted, and no step beyond 2.
 
     Parameters
     ----------
@@ -168,6 +167,16 @@ class MarginLoss(BinaryLoss):
         Weight of each class; ``"balanced"`` is n / (2 n_class), from the training labels.
     label_smoothing : float
         In [0, 1): y becomes y (1 - s) + s/2.
+
+    Examples
+    --------
+    >>> import numpy as np, gbobjectives as gbo
+    >>> class BoostLoss(gbo.MarginLoss):
+    ...     def _phi(self, z): return np.exp(-z)
+    ...     def _phi_derivatives(self, z): return -np.exp(-z), np.exp(-z)
+    ...     def _slope_bound(self): return 1.0
+    >>> BoostLoss(pos_weight=2.0).gradient([1.0, 0.0], [0.0, 0.0])
+    array([-2.,  1.])
     """
 
     @abstractmethod
@@ -269,10 +278,8 @@ class LogLoss(LogisticMargin):
     ----------
     pos_weight : float
         Weight of positives; more than 1 favours recall.
-    label_smoothing : float
-        In [0, 1): y becomes y (1 - s) + s/2.
-    class_weight : mapping, sequence of (negative, positive), "balanced" or None
-        Weight of each class; ``"balanced"`` is n / (2 n_class), from the training labels.
+    class_weight, label_smoothing : see `MarginLoss`
+        Weight of each class, and smoothing of the labels.
 
     Raises
     ------
@@ -281,13 +288,12 @@ class LogLoss(LogisticMargin):
 
     Notes
     -----
-    ``safe``, y + p - 2 y p (abs(p - y) for hard labels), is ``no_overshoot`` with kappa = 1:
-    the pulls y (1-p) and (1-y) p have log-slopes -p and 1-p. ``auto``, max(p(1-p), safe/2), is
+    ``safe``, y + p - 2 y p (abs(p - y) for hard labels), is ``no_overshoot`` with kappa = 1: the
+    pulls y (1-p) and (1-y) p have log-slopes -p and 1-p. ``auto``, max(p(1-p), safe/2), is
     ``heuristic``: the exact curvature where it is large enough, which trains to a lower loss, and
-    no step beyond 2. It may pass the minimum of a leaf; that the loss never rises is not proved,
-    and of 1e5 random leaves none did. ``curvature="exact"`` is what ``binary:logistic`` and
-    LightGBM's ``binary`` do. Closed-form intercept: the logit of the weighted mean, within 15 of
-    0.
+    no step beyond 2. It may pass a leaf's minimum; of 1e5 random leaves none rose, which is no
+    proof. ``curvature="exact"`` is what ``binary:logistic`` and LightGBM's ``binary`` do.
+    Intercept: the logit of the weighted mean, within 15 of 0.
 
     References
     ----------
@@ -327,8 +333,9 @@ class FocalLoss(AlphaBalanced):
     r"""Focal loss, :math:`-\alpha_t (1 - p_t)^\gamma \log p_t`: log loss that mutes easy rows.
 
     Estimates a distorted probability (for gamma > 0 drawn towards 1/2). Domain: [0, 1], soft
-    labels included. Link: logit. Not convex for gamma > 0. Units: nats; f in log-odds. With
-    q = 1 - p_t, gradient of size q^gamma (q - gamma p log p).
+    labels included. Link: logit. Not convex for gamma > 0. Units: nats; f in log-odds. With p =
+    p_t, q = 1 - p, gradient of size alpha_t q^gamma (q - gamma p log p), Hessian alpha_t p q^gamma
+    ((1 + 2 gamma) q + gamma (q - gamma p) log p).
 
     Parameters
     ----------
@@ -337,6 +344,8 @@ class FocalLoss(AlphaBalanced):
     alpha : float, "balanced", sequence of (negative, positive) or None
         In (0, 1): weight of positives, 1 - alpha of negatives; None weighs both 1.
         ``"balanced"`` is the share of negatives in the training labels.
+    pos_weight, class_weight, label_smoothing : see `MarginLoss`
+        More weights of the classes, and smoothing of their labels.
 
     Raises
     ------
@@ -345,12 +354,11 @@ class FocalLoss(AlphaBalanced):
 
     Notes
     -----
-    ``safe``, (1 + gamma) times the pulls, abs(g) for hard labels, is ``no_overshoot``: as
-    -log p >= q, the log-slope of abs(g) is at least -gamma p - (1+gamma) p / (1 + gamma p) >=
-    -(1+gamma), and it is at most 1. ``auto``, max(h, abs(g)/2), is ``heuristic``: the exact
-    curvature where it is large enough, which trains to a lower loss, and no step beyond 2; up to
-    0.08 % of random leaves rise for gamma up to 5, and
-    more beyond. alpha = 0.25 with gamma = 2 is the setting of the paper.
+    ``safe``, (1 + gamma) times the pulls, abs(g) for hard labels, is ``no_overshoot``: as -log p
+    >= q, the log-slope of abs(g) is at least -gamma p - (1+gamma) p / (1 + gamma p) >= -(1+gamma),
+    and it is at most 1. ``auto``, max(h, abs(g)/2), is ``heuristic``, as for `LogLoss`; up to 0.08
+    % of random leaves rise for gamma up to 5, and more beyond. The paper has alpha = 0.25 with
+    gamma = 2.
 
     References
     ----------

@@ -79,8 +79,8 @@ class PolyLoss(PolynomialMargin):
     ----------
     epsilon : float
         At least -1; 0 is log loss, more keeps the pull of uncertain rows.
-    pos_weight, class_weight, label_smoothing
-        Weights of the classes, and smoothing of their labels: see `MarginLoss`.
+    pos_weight, class_weight, label_smoothing : see `MarginLoss`
+        Weights of the classes, and smoothing of their labels.
 
     Raises
     ------
@@ -129,7 +129,9 @@ class SymmetricCrossEntropyLoss(PolynomialMargin):
     For the reverse, -sum p log y, log 0 counts as a number A: it is abs(A) (1 - p_t), which
     forgives wrong labels. Estimates a distorted probability (drawn away from 1/2). Domain: [0, 1];
     a soft label is a mixture of hard ones. Link: logit. Convex for beta abs(A) <= alpha. Units:
-    nats; f in log-odds. It is alpha times `PolyLoss` with epsilon = beta abs(A) / alpha.
+    nats; f in log-odds. With p = p_t, q = 1 - p and b = beta abs(A), gradient of size q (alpha + b
+    p), Hessian p q (alpha + b (p - q)). It is alpha times `PolyLoss` with epsilon = beta abs(A) /
+    alpha.
 
     Parameters
     ----------
@@ -137,8 +139,8 @@ class SymmetricCrossEntropyLoss(PolynomialMargin):
         Weights of both parts; alpha is more than 0, beta at least 0.
     log_zero : float
         A, less than 0.
-    pos_weight, class_weight, label_smoothing
-        Weights of the classes, and smoothing of their labels: see `MarginLoss`.
+    pos_weight, class_weight, label_smoothing : see `MarginLoss`
+        Weights of the classes, and smoothing of their labels.
 
     Raises
     ------
@@ -193,15 +195,16 @@ class GeneralizedCrossEntropyLoss(MarginLoss):
     r"""Generalised cross-entropy, :math:`(1 - p_t^q) / q`: between log loss and mean error.
 
     Estimates a distorted probability (drawn away from 1/2), for noisy labels. Domain: [0, 1], soft
-    labels included. Link: logit. Not convex. Units: none; f in log-odds. Gradient of size
-    p^q (1 - p), p = p_t: a badly wrong row, whose label may be wrong, loses it.
+    labels included. Link: logit. Not convex. Units: none; f in log-odds. With p = p_t, gradient of
+    size p^q (1-p), Hessian p^q (1-p) (p - q (1-p)): a badly wrong row, whose label may be wrong,
+    loses it.
 
     Parameters
     ----------
     q : float
         In (0, 1]: 1 is the mean absolute error of the probability, and log loss the limit at 0.
-    pos_weight, class_weight, label_smoothing
-        Weights of the classes, and smoothing of their labels: see `MarginLoss`.
+    pos_weight, class_weight, label_smoothing : see `MarginLoss`
+        Weights of the classes, and smoothing of their labels.
 
     Raises
     ------
@@ -267,12 +270,12 @@ class BrierLoss(MarginLoss):
 
     Estimates the probability of y = 1. Domain: [0, 1], soft labels included. Link: logit. Not
     convex. Units: squared probability; f in log-odds. With p = p_t and q = 1 - p, gradient of size
-    p q^2: a badly wrong row loses it.
+    p q^2, Hessian p q^2 (2p - q): a badly wrong row loses its gradient.
 
     Parameters
     ----------
-    pos_weight, class_weight, label_smoothing
-        Weights of the classes, and smoothing of their labels: see `MarginLoss`.
+    pos_weight, class_weight, label_smoothing : see `MarginLoss`
+        Weights of the classes, and smoothing of their labels.
 
     Raises
     ------

@@ -59,7 +59,7 @@ class EffectiveNumber:
         return {"effective_number": self.beta}
 
     def weights(self, totals: Array) -> tuple[float, ...]:
-        """Weight of each class, from its total."""
+        """Weight of each class, from the `totals` of the weights of its rows."""
         seen = totals > 0
         rates = np.ones(len(totals))
         with np.errstate(divide="ignore"):

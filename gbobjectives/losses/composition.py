@@ -32,9 +32,9 @@ class RawPenalty(RowLoss):
 
     To be added to a loss; alone it draws every score to 0. Estimates 0, whatever the label.
     Domain: all reals. Link: that of the loss that it is added to. Convex. Units: those of that
-    loss. Unlike ``reg_lambda``, which shrinks the steps of the trees, it shrinks their sum. Both
-    parts are their own bound: l2 has the curvature l2, and the smoothed l1, of width w = 0.001,
-    has :math:`\lambda_1/\sqrt{f^2+w^2}`, as a pseudo-Huber loss has: a majorizer.
+    loss. Unlike ``reg_lambda``, which shrinks the steps of the trees, it shrinks their sum. With w
+    = 0.001, s = 1/sqrt(f^2 + w^2), gradient l2 f + l1 f s, Hessian l2 + l1 w^2 s^3. The safe
+    curvature l2 + l1 s is a majorizer: of the smoothed l1 that of a pseudo-Huber loss.
 
     Parameters
     ----------
@@ -285,9 +285,9 @@ class SumLoss(Composition, RowLoss):
 
     Estimates a compromise of what its terms estimate. Domain: the intersection of theirs. Link:
     theirs, which must be the same. Convex if all are. Units: those of the terms times their
-    coefficients; the value of a residual loss is in squared units of y. Gradient, Hessian and
-    curvatures are the sums of those of the terms; ``"auto"`` parameters are resolved term by
-    term; the metric is the value.
+    coefficients; the value of a residual loss is in squared units of y. Gradient sum of a_i L_i',
+    Hessian sum of a_i L_i'', and so for every curvature; ``"auto"`` parameters are resolved term
+    by term; the metric is the value.
 
     Parameters
     ----------

@@ -26,6 +26,11 @@ class PoissonLoss(RowLoss):
     Convex. Units: nats; f in log units of y. Gradient :math:`e^f - y`, Hessian :math:`e^f`.
     Dropped from the value: the constant log y!.
 
+    Raises
+    ------
+    ValueError
+        If a label is negative.
+
     Notes
     -----
     Write a = y, what pulls the score up, and b = e^f, what pushes it down; over a leaf,
@@ -42,11 +47,6 @@ class PoissonLoss(RowLoss):
     Beyond the largest finite number of the dtype e^f saturates. Exposure enters as an offset:
     its logarithm as base_margin or init_score. Closed-form intercept: the log of the weighted
     mean; -15 for labels that are all 0.
-
-    Raises
-    ------
-    ValueError
-        If a label is negative.
 
     References
     ----------

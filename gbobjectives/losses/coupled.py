@@ -121,7 +121,9 @@ class DiceLoss(OverlapLoss):
 
     Over the whole batch, or over each group where groups are given; p = 1/(1+e^-f). Estimates a
     labelling of high F1. Domain: [0, 1]. Link: logit. Not convex. Units: value in [0, 1], f in
-    log-odds. Badly wrong rows lose their gradient, as p(1-p) does.
+    log-odds. With N and M numerator and denominator, rho = N/M and N', M' their derivatives by f,
+    gradient g = (rho M' - N')/M, Hessian (rho M'' - N'' - 2 g M')/M. Badly wrong rows lose their
+    gradient, as p(1-p) does.
 
     Parameters
     ----------
@@ -206,8 +208,9 @@ class TverskyLoss(OverlapLoss):
 
     TP = sum y p, FP = sum (1-y) p and FN = sum y (1-p), over the whole batch, or over each group
     where groups are given; p = 1/(1+e^-f). Estimates a labelling of high F-beta. Domain: [0, 1].
-    Link: logit. Not convex. Units: value in [0, 1], f in log-odds. Badly wrong rows lose their
-    gradient, as p(1-p) does.
+    Link: logit. Not convex. Units: value in [0, 1], f in log-odds. With N and M numerator and
+    denominator, rho = N/M and N', M' their derivatives by f, gradient g = (rho M' - N')/M, Hessian
+    (rho M'' - N'' - 2 g M')/M. Badly wrong rows lose their gradient, as p(1-p) does.
 
     Parameters
     ----------
@@ -278,7 +281,8 @@ class SelfAdjustingDiceLoss(OverlapLoss):
     Value 1 - (2 sum y u + s)/(sum u + sum y + s), over the whole batch, or over each group where
     groups are given; p = 1/(1+e^-f). Rows that are easy weigh less, as in focal loss. Estimates a
     labelling of high F1. Domain: [0, 1]. Link: logit. Not convex. Units: value in [0, 1], f in
-    log-odds. Badly wrong rows lose their gradient.
+    log-odds. With rho = N/M, numerator over denominator, and D = rho - 2y, gradient g = D u'/M,
+    Hessian (D u'' - 2 g u')/M, where u' = u (1-p-alpha p). Badly wrong rows lose their gradient.
 
     Parameters
     ----------

@@ -90,8 +90,9 @@ class CoupledSumLoss(Composition, CoupledSum):
     `SumLoss`. The value of a loss of rows is its weighted mean over the batch, or over each group
     where groups are given. Estimates a compromise of what its terms estimate. Domain: the
     intersection of theirs. Link: theirs, which must be the same. Convex if all are. Units: those
-    of the terms times their coefficients. Gradient, Hessian and curvatures are the sums of those
-    of the terms; ``"auto"`` parameters are resolved term by term; the metric is the value.
+    of the terms times their coefficients. Gradient sum of a_i L_i', Hessian sum of a_i L_i'', and
+    so for every curvature; ``"auto"`` parameters are resolved term by term; the metric is the
+    value.
 
     Parameters
     ----------
@@ -140,7 +141,8 @@ class FocalDiceLoss(CoupledSum):
     The weighted mean of `FocalLoss` plus dice_weight times `DiceLoss`, over the whole batch, or
     over each group where groups are given. Estimates a compromise of a probability, drawn to 1/2,
     and a labelling of high F1: the first keeps the gradient of badly wrong rows, the second
-    balances the classes. Domain: [0, 1]. Link: logit. Not convex. Units: nats; f in log-odds.
+    balances the classes. Domain: [0, 1]. Link: logit. Not convex. Units: nats; f in log-odds. With
+    F the focal and D the Dice loss, gradient F' + dice_weight D', Hessian F'' + dice_weight D''.
 
     Parameters
     ----------

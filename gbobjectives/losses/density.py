@@ -53,9 +53,9 @@ class GradientHarmonizedLoss(CoupledLoss):
 
     Notes
     -----
-    The counts do not change as long as no row passes the edge of a bin, so that gradient,
-    (p - y)/(count x bins in use) per unit of the mean, and Hessian are exact off the edges. For
-    fixed weights ``safe``, the sum of the pulls y (1-p) and (1-y) p of log loss with these
+    The counts do not change as long as no row passes the edge of a bin, so that derivatives are
+    exact off the edges: with c = 1/(count x bins in use), gradient c (p - y), Hessian c p(1-p).
+    For fixed weights ``safe``, the sum of the pulls y (1-p) and (1-y) p of log loss with these
     weights, is ``no_overshoot``; but a row that passes an edge changes the weights of two bins,
     and the loss jumps. So it is ``heuristic``, and so is ``auto``, max(h, safe/2), the exact
     curvature where it is large enough.

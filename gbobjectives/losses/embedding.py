@@ -32,12 +32,14 @@ class Triplets(NamedTuple):
 class TripletMarginLoss(GroupLoss):
     r"""Triplet loss, the mean of :math:`\max(0, d(a, p) - d(a, n) + m)` over triplets of rows.
 
-    An anchor a should be nearer to a positive p, a row of its class, than to a negative n, a row of
-    another one, by the margin. Estimates an embedding in which neighbours are of one class.
+    An anchor a should be nearer to a positive p, a row of its class, than to a negative n, a row
+    of another one, by the margin. Estimates an embedding in which neighbours are of one class.
     Domain: all reals, of which only equality matters: class numbers. Link: identity; n_outputs is
     the dimension. Not convex. Units: those of the distance, which the margin sets. Triplets are
     drawn within each group, or the whole batch, a few for each anchor, and weigh the product of
-    their rows' weights; a group without any has value 0.
+    their rows' weights; a group without any has value 0. An active triplet adds the derivatives of
+    d(a, p) less those of d(a, n): of d(x, y) gradient e = (x - y)/d, Hessian's diagonal (1 -
+    e_k^2)/d; of its square gradient 2(x - y), Hessian's diagonal 2.
 
     Parameters
     ----------
@@ -156,7 +158,7 @@ class TripletMarginLoss(GroupLoss):
         return batch
 
     def triplet_rows(self, y: Array, groups: Groups) -> Array:
-        """Rows of anchors, positives and negatives, shape (3, m)."""
+        """Rows of anchors, positives and negatives of labels `y` in `groups`, shape (3, m)."""
         if self.triplets is not None:
             return np.asarray(self.triplets).T
         if self.draw is None:

@@ -73,14 +73,14 @@ class HingeLoss(HalfAbsolute):
     r"""Hinge loss, :math:`\max(0, 1 - z)`: a linear support vector machine in function space.
 
     Estimates the decision, the sign of p - 1/2; 1/(1+e^-f), which `predict` gives, is above 1/2
-    for a positive decision, and it is no probability. Domain: [0, 1], soft labels included.
-    Link: logit. Convex. Units: margins, z = f for y = 1 and -f for y = 0; beyond 1 a row costs
-    nothing. The exact Hessian is 0.
+    for a positive decision, and it is no probability. Domain: [0, 1], soft labels included. Link:
+    logit. Convex. Units: margins, z = f for y = 1 and -f for y = 0; beyond 1 a row costs nothing.
+    Gradient of size 1 where z < 1, else 0, Hessian 0.
 
     Parameters
     ----------
-    pos_weight, class_weight, label_smoothing
-        Weights of the classes, and smoothing of their labels: see `MarginLoss`.
+    pos_weight, class_weight, label_smoothing : see `MarginLoss`
+        Weights of the classes, and smoothing of their labels.
 
     Raises
     ------
@@ -137,15 +137,15 @@ class PerceptronLoss(HalfAbsolute):
     r"""Perceptron loss, :math:`\max(0, -z)`: only mistakes count.
 
     Estimates the decision, the sign of p - 1/2; 1/(1+e^-f), which `predict` gives, is above 1/2
-    for a positive decision, and it is no probability. Domain: [0, 1], soft labels included.
-    Link: logit. Convex. Units: margins, z = f for y = 1 and -f for y = 0, which have no scale of
-    their own: the loss of f = 0 is 0, the best there is. Use a loss with a margin, `HingeLoss`
-    say, unless you know why. The exact Hessian is 0.
+    for a positive decision, and it is no probability. Domain: [0, 1], soft labels included. Link:
+    logit. Convex. Units: margins, z = f for y = 1 and -f for y = 0, which have no scale of their
+    own: the loss of f = 0 is 0, the best there is. Use a loss with a margin, `HingeLoss` say,
+    unless you know why. Gradient of size 1 where z <= 0, else 0, Hessian 0.
 
     Parameters
     ----------
-    pos_weight, class_weight, label_smoothing
-        Weights of the classes, and smoothing of their labels: see `MarginLoss`.
+    pos_weight, class_weight, label_smoothing : see `MarginLoss`
+        Weights of the classes, and smoothing of their labels.
 
     Raises
     ------
@@ -190,18 +190,19 @@ class PerceptronLoss(HalfAbsolute):
 class HingeEmbeddingLoss(HalfAbsolute):
     r"""Hinge embedding loss: max(0, f) for y = 1, :math:`\max(0, m - f)` for y = 0.
 
-    Estimates a decision, near or far, of a pair: f is a distance, small for similar pairs
-    (y = 1) and at least the margin m for dissimilar ones (y = 0, -1 in the usual formula).
-    Domain: [0, 1], soft labels included. Link: identity. Convex. Units: distances. Below 0, where
-    there is no distance, a similar pair costs nothing more, which bounds the loss from below; the
-    usual formula is f itself there. The exact Hessian is 0.
+    Estimates a decision, near or far, of a pair: f is a distance, small for similar pairs (y = 1)
+    and at least the margin m for dissimilar ones (y = 0, -1 in the usual formula). Domain: [0, 1],
+    soft labels included. Link: identity. Convex. Units: distances. Below 0, where there is no
+    distance, a similar pair costs nothing more, which bounds the loss from below; the usual
+    formula is f itself there. Gradient 1 where y = 1 and f > 0, -1 where y = 0 and f < m, else 0,
+    Hessian 0.
 
     Parameters
     ----------
     margin : float
         Distance that dissimilar pairs should have, more than 0.
-    pos_weight, class_weight, label_smoothing
-        Weights of the classes, and smoothing of their labels: see `MarginLoss`.
+    pos_weight, class_weight, label_smoothing : see `MarginLoss`
+        Weights of the classes, and smoothing of their labels.
 
     Raises
     ------
@@ -265,13 +266,13 @@ class ExponentialLoss(MarginLoss):
 
     Estimates half the log-odds: 1/(1+e^-f), which `predict` gives, is the probability drawn to
     1/2, and 1/(1+e^-2f) the probability. Domain: [0, 1], soft labels included. Link: logit.
-    Convex. Units: none; f in half log-odds, z = f for y = 1 and -f for y = 0. Gradient and
-    Hessian are equal in size, and badly wrong rows dominate.
+    Convex. Units: none; f in half log-odds, z = f for y = 1 and -f for y = 0. Gradient of size
+    e^-z, Hessian e^-z: badly wrong rows dominate.
 
     Parameters
     ----------
-    pos_weight, class_weight, label_smoothing
-        Weights of the classes, and smoothing of their labels: see `MarginLoss`.
+    pos_weight, class_weight, label_smoothing : see `MarginLoss`
+        Weights of the classes, and smoothing of their labels.
 
     Raises
     ------

@@ -28,8 +28,9 @@ HEAD_ROOM = 1.001
 class BalancedLogLoss(LogisticMargin, AlphaBalanced):
     r"""Balanced log loss, :math:`-\alpha y \log p - (1 - \alpha)(1 - y) \log(1 - p)`.
 
-    Estimates the probability of y = 1 where positives weigh alpha and negatives 1 - alpha.
-    Domain: [0, 1], soft labels included. Link: logit. Convex. Units: nats; f in log-odds. Half of
+    Estimates the probability of y = 1 where positives weigh alpha and negatives 1 - alpha. Domain:
+    [0, 1], soft labels included. Link: logit. Convex. Units: nats; f in log-odds. With the pulls a
+    = alpha y (1-p) and b = (1-alpha) (1-y) p, gradient b - a, Hessian a p + b (1-p). Half of
     `LogLoss` for alpha = 1/2.
 
     Parameters
@@ -37,8 +38,8 @@ class BalancedLogLoss(LogisticMargin, AlphaBalanced):
     alpha : float, "balanced", sequence of (negative, positive) or None
         In (0, 1): weight of positives, 1 - alpha of negatives; None weighs both 1.
         ``"balanced"`` is the share of negatives in the training labels.
-    pos_weight, class_weight, label_smoothing
-        More weights of the classes, and smoothing of their labels: see `MarginLoss`.
+    pos_weight, class_weight, label_smoothing : see `MarginLoss`
+        More weights of the classes, and smoothing of their labels.
 
     Raises
     ------
@@ -79,7 +80,8 @@ class LDAMLoss(LogisticMargin):
 
     Estimates the probability of y = 1, moved towards the class with the larger margin: each class
     is asked for a margin :math:`\Delta` that is larger the rarer it is. Domain: [0, 1], soft
-    labels included. Link: logit. Convex. Units: nats; f in log-odds.
+    labels included. Link: logit. Convex. Units: nats; f in log-odds. With :math:`s = 1/(1 + e^{z -
+    \Delta})`, gradient of size s, Hessian s(1-s).
 
     Parameters
     ----------
@@ -88,8 +90,8 @@ class LDAMLoss(LogisticMargin):
     margins : "auto" or sequence of (negative, positive)
         Margins of the classes, at least 0. ``"auto"`` is proportional to n^(-1/4) of their
         weighted training labels, the largest `max_margin`; numbers are taken as they are.
-    pos_weight, class_weight, label_smoothing
-        Weights of the classes, and smoothing of their labels: see `MarginLoss`.
+    pos_weight, class_weight, label_smoothing : see `MarginLoss`
+        Weights of the classes, and smoothing of their labels.
 
     Raises
     ------
@@ -99,8 +101,7 @@ class LDAMLoss(LogisticMargin):
     Notes
     -----
     ``safe``, the pulls, is ``no_overshoot``: a shift of z leaves the log-slope of log loss, at
-    least -1, as it is. ``auto``, max(h, pulls/2), is ``heuristic``: the exact curvature where it
-    is large enough, and no step beyond 2.
+    least -1, as it is. ``auto``, max(h, pulls/2), is ``heuristic``, as for `LogLoss`.
 
     References
     ----------
@@ -283,11 +284,11 @@ def _uniform_curvature(loss: Any, y: Array, f: Array) -> Array:
 class AsymmetricLoss(AsymmetricMargin):
     r"""Asymmetric loss: focal loss with more focus on hard negatives, and easy ones dropped.
 
-    Positives cost :math:`-(1-p)^{\gamma_+} \log p`, negatives
-    :math:`-p_m^{\gamma_-} \log(1 - p_m)` with :math:`p_m = \max(p - m, 0)`. Estimates a distorted
-    probability. Domain: [0, 1], soft labels included. Link: logit. Not convex. Units: nats; f in
-    log-odds. With a margin a badly wrong negative, which may be a wrong label, loses its gradient
-    as p(1-p) does.
+    Positives cost :math:`-(1-p)^{\gamma_+} \log p`, negatives :math:`-p_m^{\gamma_-} \log(1 -
+    p_m)` with :math:`p_m = \max(p - m, 0)`. Estimates a distorted probability. Domain: [0, 1],
+    soft labels included. Link: logit. Not convex. Units: nats; f in log-odds. A part that is V(p)
+    has the gradient V' p(1-p), Hessian V'' (p(1-p))^2 + V' p(1-p)(1-2p). With a margin a badly
+    wrong negative, maybe a wrong label, loses its gradient.
 
     Parameters
     ----------
@@ -295,8 +296,8 @@ class AsymmetricLoss(AsymmetricMargin):
         Focus on hard rows of each class, at least 0.
     margin : float
         m in [0, 1): negatives of a smaller probability cost nothing.
-    pos_weight, class_weight, label_smoothing
-        Weights of the classes, and smoothing of their labels: see `MarginLoss`.
+    pos_weight, class_weight, label_smoothing : see `MarginLoss`
+        Weights of the classes, and smoothing of their labels.
 
     Raises
     ------
@@ -351,18 +352,18 @@ class AsymmetricLoss(AsymmetricMargin):
 class AsymmetricCrossEntropyLoss(AsymmetricMargin):
     r"""Asymmetric cross-entropy: log loss whose easy negatives are dropped.
 
-    Positives cost :math:`-\log p`, negatives :math:`-\log(1 - p_m)` with
-    :math:`p_m = \max(p - m, 0)`: `AsymmetricLoss` with both gammas 0. Estimates a distorted
-    probability. Domain: [0, 1], soft labels included. Link: logit. Not convex. Units: nats; f in
-    log-odds. With a margin a badly wrong negative, which may be a wrong label, loses its gradient
-    as p(1-p) does.
+    Positives cost :math:`-\log p`, negatives :math:`-\log(1 - p_m)` with :math:`p_m = \max(p - m,
+    0)`: `AsymmetricLoss` with both gammas 0. Estimates a distorted probability. Domain: [0, 1],
+    soft labels included. Link: logit. Not convex. Units: nats; f in log-odds. For y = 0, p > m and
+    q = 1 - p, gradient p q/(q+m), Hessian p q (q^2 + m (q-p))/(q+m)^2. With a margin a badly wrong
+    negative, maybe a wrong label, loses its gradient.
 
     Parameters
     ----------
     margin : float
         m in [0, 1): negatives of a smaller probability cost nothing; 0 is log loss.
-    pos_weight, class_weight, label_smoothing
-        Weights of the classes, and smoothing of their labels: see `MarginLoss`.
+    pos_weight, class_weight, label_smoothing : see `MarginLoss`
+        Weights of the classes, and smoothing of their labels.
 
     Raises
     ------

@@ -23,6 +23,19 @@ class RowLoss(Loss):
     A subclass supplies ``_value(y, f)``, ``_gradient(y, f)`` and ``_hessian(y, f)``, unweighted
     and element-wise, and its ``rules``; without them ``auto`` is abs(h), of which nothing is
     known: ``heuristic``.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> import gbobjectives as gbo
+    >>> @dataclass(frozen=True)
+    ... class QuarticLoss(gbo.RowLoss):
+    ...     def _value(self, y, f): return (f - y) ** 4 / 4
+    ...     def _gradient(self, y, f): return (f - y) ** 3
+    ...     def _hessian(self, y, f): return 3 * (f - y) ** 2
+    >>> QuarticLoss().gradient([1.0], [3.0]), QuarticLoss().curvature([1.0], [3.0], "auto")
+    (array([8.]), array([12.]))
     """
 
     rules = {"auto": Rule(absolute_kernel, "heuristic", "abs(h)")}
@@ -72,6 +85,19 @@ class GroupLoss(Loss):
 
     `positional` says whether results depend on the order of rows within a group, `takes_places`
     whether a row takes one place in it, whatever its weight.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import gbobjectives as gbo
+    >>> @dataclass(frozen=True)
+    ... class GroupTotalLoss(gbo.GroupLoss):
+    ...     def _miss(self, y, f, w, groups): return groups.sum(w * (f - y))
+    ...     def _value(self, *block): return self._miss(*block) ** 2 / 2
+    ...     def _gradient(self, *block): return block[-1].spread(self._miss(*block))
+    ...     def _hessian(self, y, f, w, groups): return w
+    >>> GroupTotalLoss().gradient([1.0, 2.0, 5.0], [0.0, 0.0, 0.0], group=[2, 1])
+    array([-3., -3., -5.])
     """
 
     positional: ClassVar[bool] = False
@@ -121,6 +147,20 @@ class CoupledLoss(Loss):
     own weight. The first sum is always that of the weights. Sums over blocks are sums over
     threads are sums over machines. The objective minimises the value times the sum of weights,
     as for `GroupLoss`.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> import gbobjectives as gbo
+    >>> @dataclass(frozen=True)
+    ... class MeanBiasLoss(gbo.CoupledLoss):
+    ...     def _terms(self, y, f, w): return (w * (f - y),)
+    ...     def _value(self, weight, miss): return (miss / weight) ** 2 / 2
+    ...     def _gradient(self, y, f, w, sums): return sums[1] / sums[0] ** 2 + 0 * f
+    ...     def _hessian(self, y, f, w, sums): return w / sums[0] ** 2
+    >>> MeanBiasLoss().gradient([1.0, 2.0, 6.0], [0.0, 0.0, 0.0])
+    array([-1., -1., -1.])
     """
 
     def _terms(self, y: Array, f: Array, w: Array) -> tuple[Array, ...]:

@@ -79,8 +79,9 @@ class ListNetLoss(_ShareDivergence):
     Shares are those of a group (query), and the probabilities that a row is put first. The value
     is ListNet's cross entropy :math:`-\sum t_i \log p_i` less its minimum, so that 0 is the best.
     Estimates the label, but for a constant of the query. Domain: all reals. Link: identity.
-    Convex. Units: those of the label, whose differences are log-odds; scale it as confident as
-    the order of two rows is. Rows of equal labels are asked for equal scores.
+    Convex. Units: those of the label, whose differences are log-odds; scale it as confident as the
+    order of two rows is. Rows of equal labels are asked for equal scores. Gradient p - t,
+    Hessian's diagonal p(1-p).
 
     Raises
     ------
@@ -128,8 +129,9 @@ class XENDCGLoss(_ShareDivergence):
     r"""XE-NDCG, :math:`\sum t_i \log(t_i / p_i)` with random :math:`t_i \propto 2^{y_i} - \gamma`.
 
     p = e^f / sum(e^f) within a group (query); gamma, in [0, 1), is drawn anew each round. The
-    value is the cross entropy of the source less its minimum. It bounds 1 - NDCG, and estimates
-    an order whose top is right. Domain: [0, 31]. Link: identity. Convex. Units: log-odds.
+    value is the cross entropy of the source less its minimum. It bounds 1 - NDCG, and estimates an
+    order whose top is right. Domain: [0, 31]. Link: identity. Convex. Units: log-odds. Gradient p
+    - t, Hessian's diagonal p(1-p).
 
     Parameters
     ----------

@@ -28,6 +28,11 @@ class SquaredLogErrorLoss(RowLoss):
     and L = log(s / (1 + y)), gradient L/s, Hessian (1 - L)/s^2. ``curvature=1e-6`` with
     ``scale=None`` is what ``reg:squaredlogerror`` does in XGBoost.
 
+    Raises
+    ------
+    ValueError
+        If a label is not above -1.
+
     Notes
     -----
     Below s = 2^-20 (XGBoost clips at 1e-6) the loss goes on as its second-order Taylor polynomial
@@ -47,11 +52,6 @@ class SquaredLogErrorLoss(RowLoss):
     .. [1] Tofallis, A better measure of relative prediction accuracy for model selection and
        model estimation, Journal of the Operational Research Society 2015,
        doi:10.1057/jors.2014.103.
-
-    Raises
-    ------
-    ValueError
-        If a label is not above -1.
 
     Examples
     --------
@@ -137,6 +137,11 @@ class Log1pSquaredErrorLoss(RowLoss):
     majorizer. Neither library has an objective with this link, so that models predict raw scores;
     ``loss.predict`` makes responses of them.
 
+    Raises
+    ------
+    ValueError
+        If a label is not above -1.
+
     Notes
     -----
     The metric is ``msle``, as that of `SquaredLogErrorLoss`, which has the same minimum, and
@@ -148,11 +153,6 @@ class Log1pSquaredErrorLoss(RowLoss):
     .. [1] Tofallis, A better measure of relative prediction accuracy for model selection and
        model estimation, Journal of the Operational Research Society 2015,
        doi:10.1057/jors.2014.103.
-
-    Raises
-    ------
-    ValueError
-        If a label is not above -1.
 
     Examples
     --------

@@ -31,6 +31,13 @@ class SoftmaxLoss(ClassLoss):
         Weight of each class; ``"balanced"`` is n / (K n_class), from the training labels.
     label_smoothing : float
         In [0, 1): the share t of a class becomes t (1 - s) + s/K.
+
+    Examples
+    --------
+    >>> import gbobjectives as gbo
+    >>> loss = gbo.CrossEntropyLoss(n_classes=3, class_weight="balanced")
+    >>> isinstance(loss, gbo.SoftmaxLoss), loss.n_outputs, loss.resolved
+    (True, 3, False)
     """
 
     n_classes: int
@@ -211,11 +218,11 @@ class CrossEntropyLoss(LogProbabilityLoss):
 class KLDivergenceLoss(LogProbabilityLoss):
     r"""Kullback-Leibler divergence, :math:`\sum_c t_c \log(t_c / p_c)`: cross-entropy from 0 up.
 
-    Estimates the class probabilities. Domain: soft labels of shape (n, K) whose rows sum to 1,
-    or integer labels 0 to K-1 of shape (n,). Link: softmax; n_outputs = K. Convex. Units: nats;
-    f in log-odds up to a common constant. It is cross-entropy less the entropy of the label
-    (smoothed, each term with the weight of its class), so that a perfect prediction has the
-    value 0; gradient, Hessian, curvatures and intercept are those of cross-entropy.
+    Estimates the class probabilities. Domain: soft labels of shape (n, K) whose rows sum to 1, or
+    integer labels 0 to K-1 of shape (n,). Link: softmax; n_outputs = K. Convex. Units: nats; f in
+    log-odds up to a common constant. It is cross-entropy less the entropy of the label (smoothed,
+    each term with the weight of its class), so that a perfect prediction has the value 0; gradient
+    p - t, Hessian's diagonal p(1-p), curvatures and intercept are those of cross-entropy.
 
     Parameters
     ----------

@@ -28,10 +28,11 @@ MAX_CUTS = 400
 class CategoricalHingeLoss(SoftmaxLoss):
     r"""Hinge of K classes, :math:`\max(0, 1 + \max_{j \ne y} f_j - f_y)`, of the raw scores.
 
-    Estimates a decision: which class has the largest score; it is no probability, whatever
-    the link. Domain: integer labels 0 to K-1 of shape (n,), or soft labels of shape (n, K) whose
-    rows sum to 1: the mixture of a row of each class. Link: softmax, which keeps the order of the
-    scores; n_outputs = K. Convex, with kinks. Units: the margin, 1.
+    Estimates a decision: which class has the largest score; it is no probability, whatever the
+    link. Domain: integer labels 0 to K-1 of shape (n,), or soft labels of shape (n, K) whose rows
+    sum to 1: the mixture of a row of each class. Link: softmax, which keeps the order of the
+    scores; n_outputs = K. Convex, with kinks. Units: the margin, 1. Gradient -1 for the label and
+    1 for its largest rival where the value is above 0, Hessian 0.
 
     Parameters
     ----------
@@ -51,14 +52,13 @@ class CategoricalHingeLoss(SoftmaxLoss):
 
     Notes
     -----
-    The gradient is a subgradient, equal rivals share it; the exact Hessian is 0. If one score
-    moves alone, a row is a plain hinge of slope 1 with its kink where `kinks` says, and
-    1/(2 d), d the distance to the kink, is the smallest majorizer of a hinge. ``safe`` and
-    ``auto`` are twice that, as the scores of the label and of its rival move against each other
-    in one round, with d no smaller than 0.1: within this width of a kink, where a hinge has no
-    quadratic bound, a step may raise the loss, and hence they are ``heuristic``: up to 8 % of
-    random leaves rise, by up to 4 % of their loss, nearly all of scores that lie closer together
-    than that.
+    Equal rivals share the gradient, a subgradient. If one score moves alone, a row is a plain
+    hinge of slope 1 with its kink where `kinks` says, and 1/(2 d), d the distance to the kink, is
+    the smallest majorizer of a hinge. ``safe`` and ``auto`` are twice that, as the scores of the
+    label and of its rival move against each other in one round, with d no smaller than 0.1: within
+    this width of a kink, where a hinge has no quadratic bound, a step may raise the loss, and
+    hence they are ``heuristic``: up to 8 % of random leaves rise, by up to 4 % of their loss,
+    nearly all of scores that lie closer together than that.
 
     Closed-form intercept: the commonest class at 1 if it has more than half of the weight, else
     0 for all.

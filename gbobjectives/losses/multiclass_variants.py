@@ -27,10 +27,11 @@ class SoftmaxFocalLoss(SoftmaxLoss):
 
     Estimates distorted class probabilities (for gamma > 0 drawn towards each other). Domain:
     integer labels 0 to K-1 of shape (n,), or soft labels of shape (n, K) whose rows sum to 1: the
-    mixture of a row of each class. Link: softmax; n_outputs = K. Not convex for gamma > 0.
-    Units: nats; f in log-odds up to a common constant. With q = 1 - p and the pull
-    :math:`m_c = t_c \alpha_c q_c^{\gamma-1}(q_c - \gamma p_c \log p_c)` of class c, gradient
-    :math:`p_k \sum_{c \ne k} m_c - m_k q_k`.
+    mixture of a row of each class. Link: softmax; n_outputs = K. Not convex for gamma > 0. Units:
+    nats; f in log-odds up to a common constant. With q = 1 - p and the pull :math:`m_c = t_c
+    \alpha_c q_c^{\gamma-1}(q_c - \gamma p_c \log p_c)` of class c, gradient :math:`p_k \sum_{c \ne
+    k} m_c - m_k q_k`, Hessian's diagonal :math:`p_k q_k (\sum_c m_c - q_k m_k') - p_k^2 \sum_{c
+    \ne k} p_c m_c'`, :math:`m_c' = dm_c/dp_c`.
 
     Parameters
     ----------
@@ -194,9 +195,9 @@ class OneVsRestLoss(RowLoss):
 
     Estimates what the binary loss does, of every class by itself: with log loss the probability of
     each, which need not sum to 1. Domain: integer labels 0 to K-1 of shape (n,), or a matrix of
-    shape (n, K) in [0, 1] of independent labels, of which a row may have any number. Link: that
-    of the binary loss, entry by entry; n_outputs = K. Convex if the binary loss is. Units: those
-    of the binary loss.
+    shape (n, K) in [0, 1] of independent labels, of which a row may have any number. Link: that of
+    the binary loss, entry by entry; n_outputs = K. Convex if the binary loss is. Units: those of
+    the binary loss. Gradient L'(1[y = k], f_k), Hessian's diagonal L''(1[y = k], f_k).
 
     Parameters
     ----------

@@ -136,7 +136,9 @@ class PairwiseLogisticLoss(_PairwiseLogistic):
     Pairs are taken within each group (query); a pair weighs the product of its rows' weights.
     Estimates an order: f_i - f_j is the log-odds that row i is the better one. Domain: all reals,
     only their order matters. Link: identity. Convex. Units: log-odds. A group without pairs has
-    value 0. Time is that of the pairs, memory that of the rows.
+    value 0. A pair of lead d, s = 1/(1 + e^d), adds to the gradient -s for the better row and s
+    for the other, and to the Hessian s(1-s) for both; all that over the number of pairs. Time is
+    that of the pairs, memory that of the rows.
 
     Raises
     ------
@@ -197,7 +199,9 @@ class LambdaNDCGLoss(_PairwiseLogistic):
     Delta NDCG is the change of NDCG@k if the two rows of a pair changed places: the difference of
     their gains 2^y - 1 times that of their discounts 1/log2(2 + place), which are 0 from place k
     on, over the DCG@k of the best order. Estimates an order whose top is right. Domain: [0, 31].
-    Link: identity. Not convex. Units: log-odds.
+    Link: identity. Not convex. Units: log-odds. A pair of lead d, s = 1/(1 + e^d) and weight w
+    adds to the gradient -w s for the better row and w s for the other, and to the Hessian w s(1-s)
+    for both.
 
     The weights follow the order of the scores, and are constant between changes of it: value,
     gradient and Hessian are each other's derivatives off ties. Rows of equal score share their

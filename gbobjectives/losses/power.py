@@ -85,9 +85,10 @@ class LqLoss(RootPower):
     r"""Power loss, :math:`|r|^q`, smoothed: :math:`\frac{\delta^2}{q} ((1 + u^2)^{q/2} - 1)`.
 
     Estimates the median (q = 1) to the mean (2), and towards the middle of the range (above).
-    Domain: all reals. Link: identity. Convex. Units: value y squared, delta y. The metric is the
-    exact abs(r)^q, whose Hessian is infinite at 0 for q < 2, and the intercept its minimum.
-    Beyond the largest finite number of the dtype value, gradient and Hessian of q > 2 saturate.
+    Domain: all reals. Link: identity. Convex. Units: value y squared, delta y. Gradient r
+    (1+u^2)^(q/2-1), Hessian (1 + (q-1) u^2) (1+u^2)^(q/2-2). The metric is the exact abs(r)^q,
+    whose Hessian is infinite at 0 for q < 2, and the intercept its minimum. Beyond the largest
+    finite number of the dtype value, gradient and Hessian of q > 2 saturate.
 
     Parameters
     ----------

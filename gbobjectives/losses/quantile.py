@@ -24,9 +24,9 @@ MAX_PASSES = 100
 class AbsoluteErrorLoss(SmoothAbsolute):
     r"""Absolute error, smoothed: :math:`\delta(\sqrt{r^2 + \delta^2} - \delta)`.
 
-    Estimates the median. Domain: all reals. Link: identity. Convex. Units: value y squared,
-    delta y. The safe curvature (1+u^2)^(-1/2) is a majorizer. The metric is the exact ``mae``,
-    and the intercept the exact weighted median.
+    Estimates the median. Domain: all reals. Link: identity. Convex. Units: value y squared, delta
+    y. Gradient r (1+u^2)^(-1/2), Hessian (1+u^2)^(-3/2); the safe curvature (1+u^2)^(-1/2) is a
+    majorizer. The metric is the exact ``mae``, and the intercept the exact weighted median.
 
     Parameters
     ----------
@@ -75,13 +75,13 @@ class AbsoluteErrorLoss(SmoothAbsolute):
 class QuantileLoss(ResidualLoss):
     r"""Pinball loss for quantiles, smoothed: :math:`\delta^2 (\log\cosh u + (1 - 2q) u)`.
 
-    Estimates the quantile q, or several at once: K levels are one model of K outputs, whose
-    value is the sum over the levels. Domain: all reals. Link: identity; where outputs are
-    ordered, the row sorted. Convex, but for ordered outputs. Units: value y squared, delta y;
-    divided by 2 delta it tends to the pinball loss max(q (y-f), (q-1)(y-f)) as delta tends to
-    0. The linear term has no curvature, so that tanh(u)/u, the majorizer of log-cosh, is one
-    here too. The metric is the exact pinball loss, of several levels its mean, and the
-    intercept the exact weighted quantiles.
+    Estimates the quantile q, or several at once: K levels are one model of K outputs, whose value
+    is the sum over the levels. Domain: all reals. Link: identity; where outputs are ordered, the
+    row sorted. Convex, but for ordered outputs. Units: value y squared, delta y; divided by 2
+    delta it tends to the pinball loss max(q (y-f), (q-1)(y-f)) as delta tends to 0. Gradient delta
+    (tanh(u) + 1 - 2q), Hessian 1/cosh(u)^2. The linear term has no curvature, so that tanh(u)/u,
+    the majorizer of log-cosh, is one here too. The metric is the exact pinball loss, of several
+    levels its mean, and the intercept the exact weighted quantiles.
 
     Parameters
     ----------

@@ -19,9 +19,10 @@ class MarginRankingLoss(GroupLoss):
     r"""Pairwise hinge, the mean of :math:`\max(0, m - (f_i - f_j))` over pairs with y_i > y_j.
 
     Pairs are taken within each group (query); a pair weighs the product of its rows' weights.
-    Estimates an order. Domain: all reals, only their order matters. Link: identity. Convex.
-    Units: those of the score, which the margin sets. A group without pairs has value 0. Time
-    n log n log L for L distinct labels, memory n: no pair is ever written down.
+    Estimates an order. Domain: all reals, only their order matters. Link: identity. Convex. Units:
+    those of the score, which the margin sets. A group without pairs has value 0. Gradient -1 for
+    the better row of a pair of lead below m and 1 for the other, over the number of pairs, Hessian
+    0. Time n log n log L for L distinct labels, memory n: no pair is ever written down.
 
     Parameters
     ----------
@@ -36,11 +37,11 @@ class MarginRankingLoss(GroupLoss):
 
     Notes
     -----
-    The exact Hessian is 0: the value is piecewise linear. ``safe`` and ``auto`` take the
-    curvature 1/m for each pair that is, or within a step of a margin may become, active, with
-    the factor 2 of two rows that move against each other: a majorizer of the hinge smoothed
-    over one margin. For the hinge itself it is ``heuristic``, since at a kink no quadratic
-    touches the loss from above. Intercept 0: only differences matter.
+    The value is piecewise linear. ``safe`` and ``auto`` take the curvature 1/m for each pair that
+    is, or within a step of a margin may become, active, with the factor 2 of two rows that move
+    against each other: a majorizer of the hinge smoothed over one margin. For the hinge itself it
+    is ``heuristic``, since at a kink no quadratic touches the loss from above. Intercept 0: only
+    differences matter.
 
     References
     ----------

@@ -79,9 +79,9 @@ class LogOfSquare(Redescending):
 class CauchyLoss(LogOfSquare):
     r"""Cauchy (Lorentzian) loss, :math:`\frac{\delta^2}{2} \log(1 + u^2)`: very robust.
 
-    Estimates the location of a Cauchy distribution. Domain: all reals. Link: identity. Not
-    convex: the gradient falls as 1/abs(u). Units: value y squared, delta y. The safe curvature
-    1/(1+u^2) is a majorizer; the exact Hessian is negative beyond delta.
+    Estimates the location of a Cauchy distribution. Domain: all reals. Link: identity. Not convex:
+    badly wrong rows lose their gradient. Units: value y squared, delta y. Gradient r/(1+u^2),
+    Hessian (1-u^2)/(1+u^2)^2, negative beyond delta. The safe curvature 1/(1+u^2) is a majorizer.
 
     Parameters
     ----------
@@ -117,11 +117,11 @@ class CauchyLoss(LogOfSquare):
 class StudentTLoss(LogOfSquare):
     r"""Student's t, :math:`\delta^2 \frac{\nu}{2} \log(1 + u^2 / \nu)`: a tail of chosen weight.
 
-    Estimates the location of a t distribution with df degrees of freedom and scale
-    delta sqrt(df / (df + 1)). Domain: all reals. Link: identity. Not convex: the gradient falls
-    as 1/abs(u). Units: value y squared, delta y. The safe curvature df/(df+u^2) is a majorizer;
-    the exact Hessian is negative beyond delta sqrt(df). It is Cauchy's loss of width
-    delta sqrt(df), and squared error for many degrees of freedom.
+    Estimates the location of a t distribution with df degrees of freedom and scale delta sqrt(df /
+    (df + 1)). Domain: all reals. Link: identity. Not convex. Units: value y squared, delta y. With
+    v = u/sqrt(df), gradient r/(1+v^2), Hessian (1-v^2)/(1+v^2)^2, negative beyond delta sqrt(df).
+    The safe curvature 1/(1+v^2) is a majorizer. It is Cauchy's loss of width delta sqrt(df), and
+    squared error for many degrees of freedom.
 
     Parameters
     ----------
@@ -169,10 +169,9 @@ class StudentTLoss(LogOfSquare):
 class WelschLoss(Redescending):
     r"""Welsch (Leclerc) loss, :math:`\frac{\delta^2}{2} (1 - e^{-u^2})`: outliers count nothing.
 
-    Estimates the mode of the labels smoothed by a Gaussian. Domain: all reals. Link: identity.
-    Not convex: the gradient vanishes as fast as a Gaussian. Units: value y squared, delta y.
-    The safe curvature exp(-u^2) is a majorizer; the exact Hessian is negative beyond
-    delta / sqrt(2).
+    Estimates the mode of the labels smoothed by a Gaussian. Domain: all reals. Link: identity. Not
+    convex. Units: value y squared, delta y. Gradient r e^(-u^2), Hessian (1 - 2u^2) e^(-u^2),
+    negative beyond delta / sqrt(2). The safe curvature e^(-u^2) is a majorizer.
 
     Parameters
     ----------
@@ -225,9 +224,9 @@ class WelschLoss(Redescending):
 class GemanMcClureLoss(Redescending):
     r"""Geman-McClure loss, :math:`\frac{\delta^2}{2} u^2 / (1 + u^2)`: bounded, with long tails.
 
-    Estimates a smoothed mode. Domain: all reals. Link: identity. Not convex: the gradient falls
-    as abs(u)^-3. Units: value y squared, delta y. The safe curvature 1/(1+u^2)^2 is a
-    majorizer; the exact Hessian is negative beyond delta / sqrt(3).
+    Estimates a smoothed mode. Domain: all reals. Link: identity. Not convex. Units: value y
+    squared, delta y. Gradient r/(1+u^2)^2, Hessian (1 - 3u^2)/(1+u^2)^3, negative beyond delta /
+    sqrt(3). The safe curvature 1/(1+u^2)^2 is a majorizer.
 
     Parameters
     ----------
@@ -283,9 +282,9 @@ class GemanMcClureLoss(Redescending):
 class TukeyLoss(Redescending):
     r"""Tukey's biweight, :math:`\frac{\delta^2}{6} (1 - (1 - u^2)_+^3)`: outliers count nothing.
 
-    Estimates Tukey's M-estimate of location. Domain: all reals. Link: identity. Not convex: the
-    gradient is 0 beyond delta. Units: value y squared, delta y. The safe curvature (1-u^2)^2,
-    0 beyond delta, is a majorizer; the exact Hessian is negative from delta / sqrt(5) to delta.
+    Estimates Tukey's M-estimate of location. Domain: all reals. Link: identity. Not convex. Units:
+    value y squared, delta y. Gradient r (1-u^2)^2, Hessian (1-u^2)(1 - 5u^2), negative from delta
+    / sqrt(5); both are 0 beyond delta. The safe curvature (1-u^2)^2, 0 there too, is a majorizer.
     A leaf of outliers alone stays where it is.
 
     Parameters
@@ -341,9 +340,10 @@ class BarronLoss(RootPower):
     r"""Barron's general loss, :math:`\delta^2 \frac{b}{\alpha}((u^2/b + 1)^{\alpha/2} - 1)`.
 
     One family from squared error to Welsch, with :math:`b = |\alpha - 2|`. Estimates the mean
-    (alpha 2), smoothed median (1) or smoothed mode (below), by its shape. Domain: all reals.
-    Link: identity. Convex for alpha >= 1; for alpha < 1 badly wrong rows lose their gradient.
-    Units: value y squared, delta y. Safe curvature, a majorizer: (u^2/b + 1)^(alpha/2 - 1).
+    (alpha 2), smoothed median (1) or smoothed mode (below), by its shape. Domain: all reals. Link:
+    identity. Convex for alpha >= 1; for alpha < 1 badly wrong rows lose their gradient. Units:
+    value y squared, delta y. With v = u^2/b, gradient r (1+v)^(alpha/2-1), Hessian (1 + (alpha-1)
+    v) (1+v)^(alpha/2-2). The safe curvature (1+v)^(alpha/2-1) is a majorizer.
 
     Parameters
     ----------

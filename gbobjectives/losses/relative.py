@@ -199,14 +199,15 @@ class SymmetricAbsolutePercentageErrorLoss(RowLoss):
 
     Notes
     -----
-    With R(v) the value, the curvature is :math:`R'(v) v' / (f - y)`, where v' = 2y/(f+y)^2 for y
-    and f of one sign: it is positive, and by it a single row steps to its label. It is
-    ``heuristic``, ``safe`` and ``auto`` alike: it bounds the value on the row's own side of its
-    label, but the loss is steeper below the label than above, and flat beyond 0. Of 20,000
-    random leaves 4 % rise in a full step, and none in a step of 0.3. The Gauss-Newton curvature
-    v'^2 R'(v)/v, smaller by 2y/(f+y), would send a row at f = 10y to -39y, from where there is no
-    way back. At f = 0 the derivatives are those towards the label, so that a model may start
-    there. Rows with y = 0 have none. A label below 1e-15 counts as 0.
+    With R(v) the value, gradient R'(v) v', Hessian R''(v) v'^2 + R'(v) v'', where v' = 2
+    abs(y)/(f+y)^2 and v'' = -2 v'/(f+y) for positive y and f. The curvature is :math:`R'(v) v' /
+    (f - y)`: it is positive, and by it a single row steps to its label. It is ``heuristic``,
+    ``safe`` and ``auto`` alike: it bounds the value on the row's own side of its label, but the
+    loss is steeper below the label than above, and flat beyond 0. Of 20,000 random leaves 4 % rise
+    in a full step, and none in a step of 0.3. The Gauss-Newton curvature v'^2 R'(v)/v, smaller by
+    2y/(f+y), would send a row at f = 10y to -39y, from where there is no way back. At f = 0 the
+    derivatives are those towards the label, so that a model may start there. Rows with y = 0 have
+    none. A label below 1e-15 counts as 0.
 
     References
     ----------

@@ -251,6 +251,11 @@ class SquaredErrorLoss(RowLoss):
     Estimates the mean. Domain: all reals. Link: identity. Convex. Units: y squared.
     Gradient r, Hessian 1, which is its own majorizer.
 
+    Raises
+    ------
+    ValueError
+        If a label is not finite.
+
     Notes
     -----
     The metric is ``mse``, the mean of r squared without the half. Closed-form intercept: the

@@ -26,8 +26,8 @@ class HuberLoss(ResidualLoss):
     r"""Huber's loss: :math:`r^2/2` for :math:`|r| \le \delta`, else :math:`\delta|r| - \delta^2/2`.
 
     Estimates Huber's M-estimate of location, between mean and median. Domain: all reals. Link:
-    identity. Convex. Units: value y squared, delta y. The exact Hessian is 0 beyond delta; the
-    safe curvature min(1, delta/abs(r)) is a majorizer.
+    identity. Convex. Units: value y squared, delta y. Gradient r, held within delta, Hessian 1 up
+    to delta and 0 beyond; the safe curvature min(1, delta/abs(r)) is a majorizer.
 
     Parameters
     ----------
@@ -81,8 +81,8 @@ class LogCoshLoss(ResidualLoss):
     r"""Log-cosh, :math:`\delta^2 \log\cosh u`: squared error inside delta, absolute outside.
 
     Estimates a smooth M-estimate of location, between mean and median. Domain: all reals. Link:
-    identity. Convex. Units: value y squared, delta y. The exact Hessian 1/cosh(u)^2 vanishes
-    exponentially; the safe curvature tanh(u)/u is a majorizer.
+    identity. Convex. Units: value y squared, delta y. Gradient delta tanh(u), Hessian 1/cosh(u)^2,
+    which vanishes exponentially; the safe curvature tanh(u)/u is a majorizer.
 
     Parameters
     ----------
@@ -147,10 +147,10 @@ class PseudoHuberLoss(SmoothAbsolute):
     r"""Pseudo-Huber loss, :math:`\delta^2 (\sqrt{1 + u^2} - 1)`: a smooth Huber loss.
 
     Estimates a smooth M-estimate of location, between mean and median. Domain: all reals. Link:
-    identity. Convex. Units: value y squared, delta y. The exact Hessian (1+u^2)^(-3/2) vanishes
-    in the tails; the safe curvature (1+u^2)^(-1/2) is a majorizer. ``curvature="exact"`` with
-    ``scale=None`` is what ``reg:pseudohubererror`` does in XGBoost up to 3.4 (``huber_slope``
-    is delta).
+    identity. Convex. Units: value y squared, delta y. Gradient r (1+u^2)^(-1/2), Hessian
+    (1+u^2)^(-3/2), which vanishes in the tails; the safe curvature (1+u^2)^(-1/2) is a majorizer.
+    ``curvature="exact"`` with ``scale=None`` is what ``reg:pseudohubererror`` does in XGBoost up
+    to 3.4 (``huber_slope`` is delta).
 
     Parameters
     ----------
@@ -186,9 +186,10 @@ class FairLoss(ResidualLoss):
     r"""Fair's loss, :math:`\delta^2 (|u| - \log(1 + |u|))`: between Huber's and the absolute error.
 
     Estimates a smooth M-estimate of location, between mean and median. Domain: all reals. Link:
-    identity. Convex. Units: value y squared, delta y. The exact Hessian 1/(1+abs(u))^2 vanishes
-    in the tails; the safe curvature 1/(1+abs(u)) is a majorizer. ``curvature="exact"`` with
-    ``scale=None`` is what ``fair`` does in LightGBM (``fair_c`` is delta).
+    identity. Convex. Units: value y squared, delta y. Gradient r/(1+abs(u)), Hessian
+    1/(1+abs(u))^2, which vanishes in the tails; the safe curvature 1/(1+abs(u)) is a majorizer.
+    ``curvature="exact"`` with ``scale=None`` is what ``fair`` does in LightGBM (``fair_c`` is
+    delta).
 
     Parameters
     ----------

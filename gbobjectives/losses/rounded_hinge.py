@@ -73,15 +73,15 @@ class RoundedHinge(BoundedMargin):
 class SquaredHingeLoss(RoundedHinge):
     r"""Squared hinge loss, :math:`\max(0, 1 - z)^2`.
 
-    Estimates the probability, cut off: the best f is 2p - 1. 1/(1+e^-f), which `predict` gives,
-    is above 1/2 for a positive decision, and it is no probability. Domain: [0, 1], soft labels
-    included. Link: logit. Convex. Units: squared margins, z = f for y = 1 and -f for y = 0;
-    beyond 1 a row costs nothing. The exact Hessian is 2 where z < 1, else 0.
+    Estimates the probability, cut off: the best f is 2p - 1. 1/(1+e^-f), which `predict` gives, is
+    above 1/2 for a positive decision, and it is no probability. Domain: [0, 1], soft labels
+    included. Link: logit. Convex. Units: squared margins, z = f for y = 1 and -f for y = 0; beyond
+    1 a row costs nothing. Gradient of size 2 max(0, 1 - z), Hessian 2 where z < 1, else 0.
 
     Parameters
     ----------
-    pos_weight, class_weight, label_smoothing
-        Weights of the classes, and smoothing of their labels: see `MarginLoss`.
+    pos_weight, class_weight, label_smoothing : see `MarginLoss`
+        Weights of the classes, and smoothing of their labels.
 
     Raises
     ------
@@ -131,14 +131,14 @@ class SmoothedHingeLoss(RoundedHinge):
     r"""Smoothed hinge loss: 1/2 - z for z <= 0, :math:`(1 - z)^2 / 2` up to 1, then 0.
 
     Estimates the decision, the sign of p - 1/2; 1/(1+e^-f), which `predict` gives, is above 1/2
-    for a positive decision, and it is no probability. Domain: [0, 1], soft labels included.
-    Link: logit. Convex. Units: margins, z = f for y = 1 and -f for y = 0; beyond 1 a row costs
-    nothing. The exact Hessian is 1 where 0 <= z < 1, else 0.
+    for a positive decision, and it is no probability. Domain: [0, 1], soft labels included. Link:
+    logit. Convex. Units: margins, z = f for y = 1 and -f for y = 0; beyond 1 a row costs nothing.
+    Gradient of size max(0, min(1, 1 - z)), Hessian 1 where 0 <= z < 1, else 0.
 
     Parameters
     ----------
-    pos_weight, class_weight, label_smoothing
-        Weights of the classes, and smoothing of their labels: see `MarginLoss`.
+    pos_weight, class_weight, label_smoothing : see `MarginLoss`
+        Weights of the classes, and smoothing of their labels.
 
     Raises
     ------
@@ -181,15 +181,16 @@ class SmoothedHingeLoss(RoundedHinge):
 class ModifiedHuberLoss(RoundedHinge):
     r"""Modified Huber loss: -4z for z < -1, :math:`\max(0, 1 - z)^2` from there on.
 
-    Estimates the probability, cut off: the best f is 2p - 1. 1/(1+e^-f), which `predict` gives,
-    is above 1/2 for a positive decision, and it is no probability. Domain: [0, 1], soft labels
+    Estimates the probability, cut off: the best f is 2p - 1. 1/(1+e^-f), which `predict` gives, is
+    above 1/2 for a positive decision, and it is no probability. Domain: [0, 1], soft labels
     included. Link: logit. Convex. Units: squared margins, z = f for y = 1 and -f for y = 0; a
-    badly wrong row counts linearly. The exact Hessian is 2 where -1 <= z < 1, else 0.
+    badly wrong row counts linearly. Gradient of size 2 max(0, min(2, 1 - z)), Hessian 2 where -1
+    <= z < 1, else 0.
 
     Parameters
     ----------
-    pos_weight, class_weight, label_smoothing
-        Weights of the classes, and smoothing of their labels: see `MarginLoss`.
+    pos_weight, class_weight, label_smoothing : see `MarginLoss`
+        Weights of the classes, and smoothing of their labels.
 
     Raises
     ------

@@ -28,16 +28,16 @@ HALVINGS = 64
 
 @dataclass(frozen=True)
 class NoiseContrastiveLoss(RowLoss):
-    r"""Noise-contrastive estimation,
-    :math:`-\log\sigma(u_y) - \sum_j \log\sigma(-u_{n_j})`, :math:`u_k = f_k - \log(m q_k)`.
+    r"""Noise-contrastive estimation: cross-entropy of very many classes, against a few at a time.
 
-    The true class y against m noise classes n_j, drawn from q: cross-entropy for so many classes
-    that the sum over all of them costs too much; on a hundred, cross-entropy is better and about as
-    fast (examples/many_classes.py). Estimates the logs of the class probabilities,
+    The value is :math:`-\log\sigma(u_y) - \sum_j \log\sigma(-u_{n_j})`, :math:`u_k = f_k - \log(m
+    q_k)`. The true class y against m noise classes n_j, drawn from q: cross-entropy for so many
+    classes that the sum over all of them costs too much; on a hundred, cross-entropy is better and
+    about as fast (examples/many_classes.py). Estimates the logs of the class probabilities,
     normalised by themselves: at the optimum f_k is log p_k, for any q, and no constant is free.
     Domain: integer labels 0 to K-1 of shape (n,). Link: softmax; n_outputs = K. Convex. Units:
-    nats; f in log-probability. Only the columns of the true class and of the noise have a
-    gradient: s(u) where drawn (times how often), s(u) - 1 where true; Hessian s(u) s(-u).
+    nats; f in log-probability. Gradient s(u) where drawn (times how often), s(u) - 1 where true;
+    Hessian s(u) s(-u) there. Other columns have neither.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ class NoiseContrastiveLoss(RowLoss):
         return level.astype(dtype)
 
     def noise_classes(self, y: Array) -> Array:
-        """Noise classes of rows with these labels, shape (n, m)."""
+        """Noise classes of rows with the labels `y`, shape (n, m)."""
         if self.draw is None:
             raise ValueError("NoiseContrastiveLoss: the noise of a recipe is not drawn yet")
         drawn = uniform(self.draw, np.asarray(y)[:, None], np.arange(self.n_noise))

@@ -80,7 +80,8 @@ class MultiOutputLoss(RowLoss):
     Estimates of every label what its own loss does. Domain: labels of shape (n, K), each column in
     the domain of its loss. Link: that of the losses, each for its own output; n_outputs = K.
     Convex if all are. Units: those of the losses, whose values add up: scale the labels, or the
-    losses weigh differently in the value, although no output sees another.
+    losses weigh differently in the value, although no output sees another. Gradient L_k'(y_k,
+    f_k), Hessian's diagonal L_k''(y_k, f_k).
 
     Parameters
     ----------
@@ -269,10 +270,10 @@ class CosineSimilarityLoss(RowLoss):
 
     Estimates a direction: that of the mean of the labels' directions; lengths count for nothing.
     Domain: labels of shape (n, K), all reals; a row of zeros has no direction, the value 0 and no
-    gradient. Link: identity; n_outputs = K. Not convex. Units: none; the value is in [-1, 1].
-    With the unit vector a along y and :math:`n = \sqrt{|f|^2 + \varepsilon^2}`, value
-    :math:`-a \cdot f / n`, gradient :math:`-(a - (a \cdot f) f / n^2) / n`; epsilon, 1e-6,
-    gives a score of 0 a gradient.
+    gradient. Link: identity; n_outputs = K. Not convex. Units: none; the value is in [-1, 1]. With
+    the unit vector a along y, :math:`s = a \cdot f` and :math:`n^2 = |f|^2 + \varepsilon^2`, value
+    -s/n, gradient (s f/n^2 - a)/n, Hessian's diagonal (2 a_k f_k + s - 3 s f_k^2/n^2)/n^3;
+    epsilon, 1e-6, gives a score of 0 a gradient.
 
     Parameters
     ----------

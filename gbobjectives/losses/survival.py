@@ -67,14 +67,13 @@ class CoxLoss(GroupLoss):
     A sum over those at risk runs along the order of time: no fixed number of sums over rows
     holds it, as `CoupledLoss` asks for. So the strata are groups, each of which is seen whole.
 
-    With A = 1 for an event and 0 otherwise and B the row's share in the risk sets it was in, the
-    gradient is B - A. ``safe`` and ``auto``, (A + B)/2, are ``no_overshoot``: as
-    log x <= x - 1, moving each leaf by its t changes the loss by no more than the sum over leaves
-    of -A t + B (e^t - 1), A and B summed over the leaf. Each term is the loss of a Poisson
-    leaf, whose minimum log(A/B) is no nearer than (A - B) / ((A + B)/2). That of a single leaf
-    lies further still, and all leaves of a tree at once lower the loss as well, over any number
-    of strata. The Hessian is the difference of B and a sum of squared shares, and exact to the
-    rounding of B.
+    With A = 1 for an event and 0 otherwise and B the row's share in the risk sets it was in,
+    gradient B - A, Hessian B - C, with C the sum of the squared shares. ``safe`` and ``auto``, (A
+    + B)/2, are ``no_overshoot``: as log x <= x - 1, moving each leaf by its t changes the loss by
+    no more than the sum over leaves of -A t + B (e^t - 1), A and B summed over the leaf. Each term
+    is the loss of a Poisson leaf, whose minimum log(A/B) is no nearer than (A - B) / ((A + B)/2).
+    That of a single leaf lies further still, and all leaves of a tree at once lower the loss as
+    well, over any number of strata. The Hessian is exact to the rounding of B.
 
     ``curvature="exact"`` is what ``survival:cox`` does where no times are equal and no weights
     are given. Within rows of equal time it is a sum over those that come first only, which depends

@@ -65,6 +65,13 @@ class Failure:
         Name of the check.
     details : tuple of str
         What was seen, where, and what is allowed.
+
+    Examples
+    --------
+    >>> from gbobjectives.testing import Failure
+    >>> print(Failure("finite up to 1e30", ("value is inf at f = 1e30",)))
+      finite up to 1e30
+        value is inf at f = 1e30
     """
 
     check: str
@@ -88,6 +95,12 @@ class Report:
         Names of the checks that passed.
     failures : tuple of Failure
         Those that did not.
+
+    Examples
+    --------
+    >>> from gbobjectives.testing import Report
+    >>> print(Report("MyLoss()", ("the mean is weighted",), ()))
+    MyLoss(): 1 of 1 checks passed
     """
 
     subject: str
@@ -103,7 +116,22 @@ class Report:
 
 
 class ConformanceError(AssertionError):
-    """A loss or objective breaks its promises; ``report`` says which."""
+    """A loss or objective breaks its promises.
+
+    Parameters
+    ----------
+    report : Report
+        Which of them, kept as an attribute.
+
+    Examples
+    --------
+    >>> from gbobjectives.testing import ConformanceError, Failure, Report
+    >>> failure = Failure("the mean is weighted", ("got 1, allowed 2",))
+    >>> print(ConformanceError(Report("MyLoss()", (), (failure,))))
+    MyLoss(): 0 of 1 checks passed; failed:
+      the mean is weighted
+        got 1, allowed 2
+    """
 
     def __init__(self, report: Report) -> None:
         super().__init__(str(report))
