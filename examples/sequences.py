@@ -4,23 +4,27 @@ Each sequence is a text of symbols; a symbol sounds for a few frames, at its own
 pauses. A model sees a window of the signal around each frame, and in training the text alone, not
 which frame belongs to which symbol. Beside it, models that were told the symbol of every frame.
 
-    python examples/sequences.py [--sequences N] [--rounds N]
+Needs `pip install "gbobjectives[demo]"`.
+
+    python sequences.py [--sequences N] [--rounds N] [--output DIR]
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any, NamedTuple
 
-# First: it says how the threads of both libraries wait.
-from flights import N_THREADS
+# Idle OpenMP threads that spin take the cores from other processes, and from our own kernels.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# isort: split
 import lightgbm as lgb
 import numpy as np
 import xgboost as xgb
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -92,20 +96,46 @@ def train_lightgbm(objective: Any, data: Spoken, y: np.ndarray, X: np.ndarray, r
     """Probabilities of each symbol in each frame of X."""
     params = {"learning_rate": RATE, "num_leaves": 15, "verbosity": -1, "metric": "None"}
     train = lgb.Dataset(data.X, y, group=data.sizes)
-    return gbo.lgb.train(
-        params | {"num_threads": N_THREADS}, train, rounds, loss=objective
-    ).predict(X)
+    return gbo.lgb.train(params, train, rounds, loss=objective).predict(X)
 
 
 def train_xgboost(objective: Any, data: Spoken, y: np.ndarray, X: np.ndarray, rounds: int) -> Any:
     """Probabilities of each symbol in each frame of X."""
-    params = {"learning_rate": RATE, "max_depth": 4, "nthread": N_THREADS}
+    params = {"learning_rate": RATE, "max_depth": 4}
     train = xgb.DMatrix(data.X, y, qid=np.repeat(np.arange(len(data.sizes)), data.sizes))
     model = gbo.xgb.train(params, train, rounds, loss=objective)
     return model.predict(xgb.DMatrix(X))
 
 
 TRAINERS: dict[str, Callable[..., Any]] = {"LightGBM": train_lightgbm, "XGBoost": train_xgboost}
+
+
+def draw(test: Spoken, probabilities: dict[str, np.ndarray]) -> Figure:
+    """The first test sequence: what is heard, what was said when, and what models make of it."""
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    n = int(test.sizes[0])
+    top, *panels = figure.subplots(1 + len(probabilities), 1, sharex=True)
+    frames, truth = np.arange(n), test.truth[:n]
+    top.plot(frames, test.X[:n, REACH], color="black", linewidth=1)
+    top.set(ylabel="signal", title=f"Said: {' '.join(map(str, test.texts[0]))}")
+    for axis, (name, p) in zip(panels, probabilities.items(), strict=True):
+        (read,) = decoded(p[:n], test.sizes[:1])
+        for symbol in range(1, N_SYMBOLS):
+            axis.plot(frames, p[:n, symbol], color=f"C{symbol}", label=str(symbol))
+        axis.plot(frames, p[:n, BLANK], ":", color="gray", label="blank")
+        title = f"LightGBM, {name}; read: {' '.join(map(str, read))}"
+        axis.set(ylabel="probability", ylim=(-0.03, 1.03), title=title)
+    for axis in (top, *panels):
+        # One stretch for each symbol that was said.
+        for symbol in range(1, N_SYMBOLS):
+            axis.fill_between(
+                frames, 0, 1, where=truth == symbol, step="mid", color=f"C{symbol}", alpha=0.2,
+                linewidth=0, transform=axis.get_xaxis_transform(),
+            )  # fmt: skip
+    panels[-1].set_xlabel("frame; coloured where a symbol is spoken")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center",
+                  ncols=N_SYMBOLS, frameon=False)  # fmt: skip
+    return figure
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -115,6 +145,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     said = f"training sequences, at least {MIN_SEQUENCES}"
     parser.add_argument("--sequences", type=int, default=SEQUENCES, help=said)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    default = Path("demo-output")
+    parser.add_argument("--output", type=Path, default=default, help="folder of the picture")
     options = parser.parse_args(argv)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
     rng = np.random.default_rng(0)
@@ -144,12 +176,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     constant = ctc.predict(np.tile(ctc.intercept(numbers), (len(test.X), 1)))
     add("-", "before: the best constant", constant, "", end_section=True)
-    guesses = {}
+    guesses, probabilities = {}, {}
     for library, fit in TRAINERS.items():
         for name, (objective, y) in objectives.items():
             start = time.perf_counter()
             p = fit(objective, train, y, test.X, options.rounds)
             seconds = f"{time.perf_counter() - start:.1f}"
+            if library == "LightGBM":
+                probabilities[name] = p
             end = name == list(objectives)[-1]
             guesses[library, name] = add(library, name, p, seconds, end_section=end)
     console.print(table)
@@ -160,6 +194,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "A frame counts as right if its likeliest symbol is the one spoken in it, or blank in a\n"
         "pause. CTC says a symbol in a few of its frames only: the text is all it is asked for."
     )
+    options.output.mkdir(parents=True, exist_ok=True)
+    path = options.output / "sequences.png"
+    draw(test, probabilities).savefig(path, dpi=110)
+    console.print(f"Picture: {path}", soft_wrap=True)
     return 0
 
 
