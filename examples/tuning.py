@@ -181,7 +181,7 @@ def draw(study: optuna.Study, library: str) -> Figure:
         ylabel="average precision, validation",
     )
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
-    right.legend(frameon=False, loc="lower right")
+    right.legend(frameon=False, loc="center right")
     for axis in (left, right):
         axis.grid(alpha=0.3)
     return figure
