@@ -5,12 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 import gbobjectives as gbo
+from tests.versions import frames_and_subsets
 
 ROOT = Path(gbo.__file__).resolve().parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -21,11 +23,12 @@ OFFSET = "log exposure as an offset"
 
 
 class Run(NamedTuple):
-    """An example, what makes it small, and words that it prints."""
+    """An example, what makes it small, words that it prints, and what it cannot run with."""
 
     example: str
     arguments: str
     words: tuple[str, ...] = ()
+    marks: Sequence[pytest.MarkDecorator] = ()
 
 
 RUNS = [
@@ -34,7 +37,7 @@ RUNS = [
         "--rows 2000",
         ("stopped on", "QuantileLoss(0.95)", "Stopping on money"),
     ),
-    Run("counts", "--rows 5000"),
+    Run("counts", "--rows 5000", marks=[frames_and_subsets]),
     Run("dask_flights", "--rows 3000"),
     Run(
         "embeddings",
@@ -71,7 +74,7 @@ RUNS = [
     ),
     Run("shap_values", "--rows 2000"),
     Run("tuning", "--rows 3000 --trials 4 --library xgboost"),
-    Run("tuning", "--rows 3000 --trials 4 --library lightgbm"),
+    Run("tuning", "--rows 3000 --trials 4 --library lightgbm", marks=[frames_and_subsets]),
 ]
 
 PICTURES = {"flights": ("flights_delay", "flights_carrier")}
@@ -204,7 +207,10 @@ CHECKS = {
 }
 
 
-@pytest.mark.parametrize("run", RUNS, ids=lambda run: f"{run.example} {run.arguments}")
+@pytest.mark.parametrize(
+    "run",
+    [pytest.param(run, marks=run.marks, id=f"{run.example} {run.arguments}") for run in RUNS],
+)
 def test_it_runs_alone(run, tmp_path):
     alone, output = tmp_path / "alone", tmp_path / "output"
     alone.mkdir()

@@ -323,6 +323,19 @@ class LGBMLossClassifier(lightgbm.LGBMClassifier, LGBMLossModel):  # type: ignor
         return shared.probabilities(self.loss_, found)
 
     def decision_function(self, X: Any, **options: Any) -> Any:
-        """Raw scores: (n,) for two classes, (n, K) for more."""
+        """Raw scores: (n,) for two classes, (n, K) for more.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, p)
+            Rows to predict.
+        **options : Any
+            More for `LGBMModel.predict`, such as ``num_iteration``.
+
+        Returns
+        -------
+        numpy.ndarray, shape (n,) or (n, K)
+            Raw scores.
+        """
         raw = LGBMLossModel.predict(self, X, raw_score=True, **options)
         return shared.decisions(self.loss_, raw)

@@ -56,6 +56,8 @@ def loss(loss: Any) -> Any:
     ``scoring="loss"``, watches the loss's own metric. All rows are seen at once, so that
     ``"auto"`` parameters, ``scale="auto"`` and coupled losses are exact. The classifier hands
     over classes as 0, ..., K - 1: a loss of one output for two classes, one of K outputs for K.
+    Given to the regressor, a loss of K outputs fails inside scikit-learn, before we are asked:
+    "non-broadcastable output operand".
     The kernels run on the threads of the Objective, ``n_threads``.
 
     Examples
