@@ -48,13 +48,28 @@ def expit_both(x: Array) -> tuple[Array, Array]:
     """``1 / (1 + exp(-x))`` and ``1 / (1 + exp(x))``, each to its last digits.
 
     The naive forms overflow for abs(x) above 709 (float32: 88), and ``1 - p`` cancels where p
-    rounds to 1. Of the larger and the smaller of the two the sign of x says which is which.
+    rounds to 1.
     """
-    e = np.exp(-np.abs(x))
-    large = 1 / (1 + e)
-    small = e * large
-    first = large * (x >= 0)
-    return np.maximum(first, small), np.maximum(large - first, small)
+    e = _held_exp(-x)
+    p = 1 / (1 + e)
+    return p, e * p
+
+
+def expit_both_log(x: Array) -> tuple[Array, Array, Array]:
+    """`expit_both`, and the logarithm of the first; that of a rounded p would cancel near 1.
+
+    It is held where they are: for factors of p alone.
+    """
+    e = _held_exp(-x)
+    p = 1 / (1 + e)
+    return p, e * p, -np.log1p(e)
+
+
+def _held_exp(x: Array) -> Array:
+    """``exp(x)``, held where its inverse is the smallest normal number."""
+    limit = -float(np.log(np.finfo(x.dtype).tiny))
+    result: Array = np.exp(at_most(x, limit))
+    return result
 
 
 def expit(x: Array) -> Array:

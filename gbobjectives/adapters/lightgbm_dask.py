@@ -11,7 +11,7 @@ import numpy as np
 
 from gbobjectives._numerics import Array
 from gbobjectives.adapters import _common as common
-from gbobjectives.adapters._lightgbm_callables import shifted
+from gbobjectives.adapters._lightgbm_callables import for_kernels, shifted
 from gbobjectives.losses.kinds import CoupledLoss
 from gbobjectives.objective import Objective, as_objective
 from gbobjectives.parallel import totals
@@ -39,7 +39,7 @@ class LGBDaskObjective:
     ) -> tuple[Any, Any]:
         """Hand over what the library asks for."""
         with totals(lambda here: np.array(self.sums)):
-            raw = shifted(y_pred, self.intercept)
+            raw = for_kernels(shifted(y_pred, self.intercept))
             return self.objective.gradient_hessian(y_true, raw, sample_weight, group)
 
     def predict(self, scores: Any) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 from gbobjectives import _validation as check
 from gbobjectives._numerics import Array
 from gbobjectives.adapters import _common as common
+from gbobjectives.adapters._lightgbm_callables import for_kernels
 from gbobjectives.adapters.saved import (
     booster_of,
     is_xgboost,
@@ -148,7 +149,7 @@ def refit(
 
     new = type(booster)(model_str=text)
     for first in range(0, len(trees), n_outputs):
-        raw = scores if n_outputs > 1 else scores[:, 0]
+        raw = for_kernels(scores if n_outputs > 1 else scores[:, 0])
         g, h = (x.reshape(n, n_outputs) for x in made.gradient_hessian(y, raw, w, group))
         for k in range(n_outputs):
             tree, leaf = trees[first + k], leaves[:, first + k]

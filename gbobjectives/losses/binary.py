@@ -15,7 +15,7 @@ import numpy as np
 
 from gbobjectives import _validation as check
 from gbobjectives._batch import Batch
-from gbobjectives._numerics import Array, expit, expit_both, log1pexp, weighted_sum
+from gbobjectives._numerics import Array, expit, expit_both, expit_both_log, log1pexp, weighted_sum
 from gbobjectives.curvature import EXACT, Rule, exact_kernel
 from gbobjectives.links import LOGIT, Interval, Link
 from gbobjectives.losses._intercept import MAX_SCORE, log_odds, solve_intercept, weights_of
@@ -270,9 +270,8 @@ def modulation(q: Array, gamma: float) -> Array:
 class LogLoss(LogisticMargin):
     r"""Log loss, :math:`\log(1 + e^f) - y f`: logistic regression.
 
-    Estimates the probability of y = 1. Domain: [0, 1], soft labels included. Link: logit.
-    Convex. Units: nats; f in log-odds. With p = 1/(1+e^-f), gradient p - y, Hessian p(1-p)
-    (also the Fisher information).
+    Estimates the probability of y = 1. Domain: [0, 1], soft labels included. Link: logit. Convex.
+    Units: nats; f in log-odds. With p = 1/(1+e^-f), gradient p - y, Hessian p(1-p), also Fisher's.
 
     Parameters
     ----------
@@ -303,8 +302,8 @@ class LogLoss(LogisticMargin):
     Examples
     --------
     >>> import gbobjectives as gbo
-    >>> gbo.LogLoss().gradient([1.0, 0.0, 0.25], [0.0, -1000.0, 0.0])
-    array([-0.5 ,  0.  ,  0.25])
+    >>> gbo.LogLoss().gradient([1.0, 0.0, 0.25], [0.0, 1000.0, 0.0])
+    array([-0.5 ,  1.  ,  0.25])
     """
 
     aliases: ClassVar[tuple[str, ...]] = ("bce", "binary_crossentropy", "logistic", "log_loss")
@@ -317,10 +316,11 @@ class LogLoss(LogisticMargin):
 
     def _derivatives(self, y: Array, f: Array) -> tuple[Array, Array, Array]:
         # For soft and hard labels alike; naive p - y cancels where p rounds to 1.
-        (positive, negative), y = self._class_weights(), self._smoothed(y)
-        p, q = expit_both(f)
-        up, down = positive * y, negative * (1 - y)
-        h = (up + down) * p * q
+        (p, q), up = expit_both(f), self._smoothed(y)
+        h, down, weights = p * q, 1 - up, self._class_weights()
+        if weights != (1, 1):
+            up, down = weights[0] * up, weights[1] * down
+            h *= up + down
         up, down = up * q, down * p
         return down - up, h, up + down
 
@@ -390,7 +390,7 @@ class FocalLoss(AlphaBalanced):
         return modulation(expit(-z), self.gamma) * log1pexp(-z)
 
     def _phi_derivatives(self, z: Array) -> tuple[Array, Array]:
-        (p, q), log_p = expit_both(z), -log1pexp(-z)
+        p, q, log_p = expit_both_log(z)
         muted = modulation(q, self.gamma)
         slope = q - self.gamma * p * log_p
         bend = (1 + 2 * self.gamma) * q + self.gamma * (q - self.gamma * p) * log_p

@@ -225,8 +225,8 @@ class QuantileLoss(ResidualLoss):
         each: Array = (self._rho(u) + self._tilt(f) * u) * delta * delta
         return each if f.ndim == 1 else each.sum(axis=1)
 
-    def _pull(self, u: Array, f: Array) -> Array:
-        pull: Array = (self._psi(u) + self._tilt(f)) * self._widths(f)
+    def _pull(self, psi: Array, f: Array) -> Array:
+        pull: Array = (psi + self._tilt(f)) * self._widths(f)
         return pull
 
     def _score(self, y: Array, f: Array) -> Array:

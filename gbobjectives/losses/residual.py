@@ -187,18 +187,22 @@ class ResidualLoss(RowLoss):
         value: Array = self._rho(self._u(y, f)) * self._width * self._width
         return value
 
-    def _pull(self, u: Array, f: Array) -> Array:
-        """Gradient, of the residual in widths."""
-        return self._psi(u) * self._width
+    def _psi_weight(self, u: Array) -> tuple[Array, Array]:
+        """Both at once; a subclass overrides it to share work between the two."""
+        return self._psi(u), self._weight(u)
+
+    def _pull(self, psi: Array, f: Array) -> Array:
+        """Gradient, of psi."""
+        return psi * self._width
 
     def _gradient(self, y: Array, f: Array) -> Array:
-        return self._pull(self._u(y, f), f)
+        return self._pull(self._psi(self._u(y, f)), f)
 
     def _gradient_curvature(self, rule: Rule, *arguments: Any) -> tuple[Array, Array]:
         if rule.kernel is not safe_kernel:
             return super()._gradient_curvature(rule, *arguments)
-        u = self._u(*arguments)
-        return self._pull(u, arguments[1]), self._weight(u)
+        psi, weight = self._psi_weight(self._u(*arguments))
+        return self._pull(psi, arguments[1]), weight
 
     def _hessian(self, y: Array, f: Array) -> Array:
         return self._psi_derivative(self._u(y, f))

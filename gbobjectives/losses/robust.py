@@ -141,6 +141,10 @@ class SmoothAbsolute(ResidualLoss):
     def _weight(self, u: Array) -> Array:
         return 1 / root_one_plus_square(u)
 
+    def _psi_weight(self, u: Array) -> tuple[Array, Array]:
+        root = root_one_plus_square(u)
+        return u / root, 1 / root
+
 
 @dataclass(frozen=True)
 class PseudoHuberLoss(SmoothAbsolute):

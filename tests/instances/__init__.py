@@ -124,10 +124,11 @@ def true_derivatives(instance: Instance, loss: gbo.Loss, y: Any, f: Any) -> tupl
 def relative_error(got: Any, true: Any, dtype: Any, natural: Any = 0.0) -> float:
     """Largest error relative to the true number, or to a natural scale where that is given.
 
-    What underflows in the dtype, or drowns in the rounding of mpmath, counts as 0.
+    What underflows in the dtype, before it is weighted, or drowns in the rounding of mpmath counts
+    as 0.
     """
     errors = [0.0]
-    tiny = max(float(np.finfo(dtype).tiny), 1e-150)
+    tiny = max(100 * float(np.finfo(dtype).tiny), 1e-150)
     scales = np.broadcast_to(natural, np.shape(np.atleast_1d(got)))
     with mp.workdps(30):
         for a, b, s in zip(np.atleast_1d(got), true, scales, strict=True):
