@@ -17,7 +17,7 @@ Written by the scripts of this folder: `python benchmarks/NAME.py --write`. Not 
 """
 
 #: Order of the sections.
-SECTIONS = ("accuracy", "kernels", "training")
+SECTIONS = ("accuracy", "defaults", "kernels", "training")
 
 LIBRARIES = ("numpy", "xgboost", "lightgbm")
 

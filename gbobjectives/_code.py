@@ -230,7 +230,8 @@ def _node_of(function: Any, code: CodeType) -> Any:
     """Syntax of a function, from the file it was written in."""
     found: list[ast.stmt | ast.Lambda]
     lines = linecache.getlines(code.co_filename, function.__globals__)
-    if not lines:
+    # From Python 3.13 on lines of "<string>" are those of `python -c`, not those of an `eval`.
+    if not lines or code.co_filename == "<string>":
         raise ValueError(
             f"the source of {function.__qualname__!r} cannot be had ({code.co_filename}); "
             "write it in a file or a notebook, or put the function in a module"

@@ -14,6 +14,10 @@ SMALL = {
         f" --cache {os.devnull}",
         ["nothing but the curvature changed", "| breast_cancer |", "QuantileLoss auto", "coverage"],
     ),
+    "defaults.py": (
+        "--sets flights_delay --rows 300 --rounds 3 --seeds 1",
+        ["AbsoluteErrorLoss()", "twice the delta", "floor of 20 %", "test, best round"],
+    ),
     "groups.py": (
         "--rows 4000 --rounds 3",
         ["NDCG@10", "rank_xendcg", "times lambdarank's", "one group of 400 rows", "F1, 80 rows"],
