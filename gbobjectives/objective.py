@@ -36,7 +36,8 @@ class Objective:
         for squared error at any scale of the target; other losses are left alone. None never
         divides; a number is divided by.
     n_threads : int, optional
-        Threads of the kernels; all available ones by default. Results do not depend on it.
+        Threads of the kernels; by default all available ones, but no more than 4 where Python has
+        its lock, which more of them queue for. Results do not depend on it.
 
     Raises
     ------

@@ -10,7 +10,13 @@ import pytest
 import xgboost
 
 import gbobjectives as gbo
-from gbobjectives.parallel import available_threads, map_blocks, row_blocks, thread_limit
+from gbobjectives.parallel import (
+    available_threads,
+    default_threads,
+    map_blocks,
+    row_blocks,
+    thread_limit,
+)
 
 
 @pytest.mark.parametrize("entries", [1, 7, 100, 1000])
@@ -82,6 +88,14 @@ def test_kernels_use_the_threads_that_the_library_was_given(train, data_of, name
 def test_threads_obey_the_environment(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert available_threads() == 1
+
+
+@pytest.mark.parametrize(("locked", "expected"), [(True, 4), (False, 16)])
+def test_more_threads_than_four_need_a_python_without_a_lock(monkeypatch, locked, expected):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(16)), raising=False)
+    monkeypatch.setattr("sys._is_gil_enabled", lambda: locked, raising=False)
+    assert default_threads() == expected
 
 
 @pytest.mark.parametrize("name", ["huber", "dice", "quantile"])
