@@ -136,11 +136,14 @@ class Metric:
         """The same metric, for raw predictions of a model with that link unless it has one."""
         return self if self.link is not None else replace(self, link=link)
 
-    def resolved_on(self, y_true: Any, sample_weight: Any = None) -> Self:
-        """The same metric, ``"auto"`` fixed at the best constant of `y_true`, `sample_weight`."""
+    def resolved_on(self, y_true: Any, sample_weight: Any = None, constant: Any = None) -> Self:
+        """The same metric, ``"auto"`` fixed at the best constant of `y_true`, `sample_weight`.
+
+        That `constant` need not be found again where it is known.
+        """
         if not isinstance(self.of, Loss) or self.of.resolved:
             return self
-        return replace(self, of=self._resolved(self.of, y_true, sample_weight))
+        return replace(self, of=self._resolved(self.of, y_true, sample_weight, constant))
 
     def check(self, weighted: bool) -> None:
         """Error if the metric cannot be evaluated on `weighted` data, before it has to be."""
@@ -162,7 +165,7 @@ class Metric:
         high = np.inf if inside.high == np.inf else inside.high * (1 - eps / 2)
         return loss.link.link(np.clip(response, low, high))
 
-    def _resolved(self, loss: Loss, y_true: Any, sample_weight: Any) -> Loss:
+    def _resolved(self, loss: Loss, y_true: Any, sample_weight: Any, constant: Any = None) -> Loss:
         """The loss at the intercept of these labels: one fixed function per data set."""
         if loss.resolved:
             return loss
@@ -171,8 +174,9 @@ class Metric:
         batch = loss._batch(y_true, zeros, sample_weight, None)
         key = label_fingerprint(batch)
         if key not in self._label_cache:
-            constant = zeros + loss.intercept(y_true, sample_weight)
-            self._label_cache[key] = loss.resolve(y_true, constant, sample_weight)
+            if constant is None:
+                constant = loss.intercept(y_true, sample_weight)
+            self._label_cache[key] = loss.resolve(y_true, zeros + constant, sample_weight)
         resolved: Loss = self._label_cache[key]
         return resolved
 

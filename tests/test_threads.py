@@ -12,10 +12,10 @@ import xgboost
 import gbobjectives as gbo
 from gbobjectives.parallel import (
     available_threads,
+    beside_library,
     default_threads,
     map_blocks,
     row_blocks,
-    thread_limit,
 )
 
 
@@ -49,7 +49,7 @@ def test_the_first_error_in_block_order_surfaces(n_threads):
 
 def test_threads_can_be_limited():
     here = threading.get_ident()
-    with thread_limit(1):
+    with beside_library(1):
         used = map_blocks(lambda _: threading.get_ident(), range(40), n_entries=10**6, n_threads=4)
     assert set(used) == {here}
 
@@ -119,3 +119,18 @@ def test_group_pieces_hold_whole_groups(sizes):
     for i in (0, len(sizes) - 1):
         rows = slice(ends[i] - sizes[i], ends[i])
         np.testing.assert_array_equal(together[rows], loss.gradient(y[rows], f[rows]))
+
+
+def test_beside_a_library_the_caller_works_alone_at_first():
+    here = threading.get_ident()
+
+    def block(seconds):
+        time.sleep(seconds)
+        return threading.get_ident()
+
+    with beside_library(2):
+        quick = map_blocks(block, [0.0] * 8, n_entries=10**6, n_threads=2)
+        slow = map_blocks(block, [0.02] * 8, n_entries=10**6, n_threads=2)
+    assert set(quick) == {here}
+    assert slow[0] == here
+    assert len(set(slow)) == 2

@@ -273,6 +273,23 @@ def test_custom_metric_sees_margins_and_stands_beside_ours():
     assert log["focal"][-1] == pytest.approx(wanted, abs=2e-6)
 
 
+@pytest.mark.parametrize("own_code", [False, True])
+def test_labels_are_read_once_unless_code_of_the_user_might_change_them(monkeypatch, own_code):
+    class Watcher(xgboost.callback.TrainingCallback):
+        def after_iteration(self, *_):
+            return False
+
+    data, read = xgboost.DMatrix(X, REAL), []
+    get_label = data.get_label
+    monkeypatch.setattr(data, "get_label", lambda: read.append(1) or get_label())
+    callbacks = [Watcher()] if own_code else [EarlyStopping(rounds=5, data_name="d")]
+    gbo.xgb.train(
+        XGB, data, 5, loss="huber", evals=[(data, "d")], callbacks=callbacks, verbose_eval=False
+    )
+    # For the metric once a round; before training for itself and as one of the evals.
+    assert len(read) == 2 + 5 + (5 if own_code else 0)
+
+
 def test_callbacks_of_the_user_run():
     class Count(xgboost.callback.TrainingCallback):
         rounds = 0

@@ -1,6 +1,6 @@
 """What the adapters of all libraries share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -10,10 +10,13 @@ from gbobjectives._numerics import Array
 from gbobjectives.losses.base import Loss
 from gbobjectives.metrics import Metric, as_metric
 from gbobjectives.objective import as_objective
-from gbobjectives.parallel import thread_limit
+from gbobjectives.parallel import beside_library
 
 #: Parameters for the number of threads, of both libraries; below 1 is all there are.
 THREADS = ("nthread", "n_jobs", "num_threads", "num_thread", "nthreads")
+
+#: Parameters for where the library works.
+DEVICES = ("device", "device_type")
 
 Train = TypeVar("Train", bound=Callable[..., Any])
 
@@ -25,10 +28,17 @@ def on_threads_of_params(train: Train) -> Train:
     def limited(params: Any, *arguments: Any, **named: Any) -> Any:
         pairs = dict(params)
         given = [n for n in map(pairs.get, THREADS) if isinstance(n, int | np.integer)]
-        with thread_limit(int(given[0]) if given else 0):
+        on_device = any(str(pairs.get(name, "cpu")) != "cpu" for name in DEVICES)
+        with beside_library(int(given[0]) if given else 0, spinning=not on_device):
             return train(params, *arguments, **named)
 
     return cast(Train, limited)
+
+
+def foreign(callbacks: Sequence[Any] | None) -> bool:
+    """Whether code of the user's runs between rounds, which might change the data."""
+    known = ("xgboost", "gbobjectives")
+    return any(type(x).__module__.split(".")[0] not in known for x in callbacks or ())
 
 
 def host_array(array: Any) -> Any:
@@ -88,6 +98,14 @@ def check_metric(metric: Metric | None, where: str, y: Any, w: Any, group: Any) 
     metric.check(w is not None)
     if isinstance(metric.of, Loss):
         check_data(metric.of, f"{where}, metric", y, w, group)
+
+
+def fixed_metric(metric: Any, loss: Loss, y: Any, w: Any, offset: Any, start: Any) -> Any:
+    """The metric, if any, with numbers for ``"auto"``: those at the intercept of the labels."""
+    if metric is None:
+        return None
+    known = start if offset is None and metric.of == loss else None
+    return metric.resolved_on(y, w, known)
 
 
 def finite_intercept(where: str, loss: Loss, y: Any, w: Any, offset: Any, name: str) -> Array:

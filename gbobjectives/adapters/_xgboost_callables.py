@@ -23,13 +23,20 @@ UNREADABLE = 1e-5
 
 @dataclass(frozen=True)
 class XGBObjective:
-    """``obj`` of `xgboost.train` and `xgboost.cv`: ``(margins, dtrain) -> (g, h)``."""
+    """``obj`` of `xgboost.train` and `xgboost.cv`: ``(margins, dtrain) -> (g, h)``.
+
+    Where a DMatrix and its fields are `kept` they are not read again, which is a copy a round.
+    """
 
     objective: Objective
+    kept: tuple[Any, tuple[Any, Any, Any]] | None = None
 
     def __call__(self, raw_prediction: Any, dtrain: Any) -> tuple[Any, Any]:
         """Hand over what the library asks for."""
-        y, w, group = fields_of(dtrain, self.objective.loss)
+        if self.kept is not None and self.kept[0] is dtrain:
+            y, w, group = self.kept[1]
+        else:
+            y, w, group = fields_of(dtrain, self.objective.loss)
         with whole_data(self.objective, on_xgboost_worker(), ON_WORKERS):
             return self.objective.gradient_hessian(y, raw_prediction, w, group)
 

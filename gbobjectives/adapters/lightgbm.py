@@ -204,7 +204,8 @@ def train(
         record = record_in_text(_check_continued(lightgbm, init_model, link_line, own)) or {}
         in_trees, start = record.get("intercept"), ()
 
-    mine = [] if ours is None else [LGBMetric(ours.resolved_on(y, w), offset=start)]
+    fixed = common.fixed_metric(ours, own, y, w, offset, intercept) if valid else None
+    mine = [] if fixed is None else [LGBMetric(fixed, offset=start)]
     given = [] if feval is None else list(feval) if isinstance(feval, list | tuple) else [feval]
     theirs = [with_intercept(function, start) for function in given]
     log: dict[str, Any] = {}

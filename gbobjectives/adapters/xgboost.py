@@ -158,12 +158,16 @@ def train(
 
     start = common.finite_intercept(WHERE, own, y, w, offset, "base_margin")
     if ours is not None:
-        ours = _enlarged(ours.resolved_on(y, w), y, start, w)
+        # Without evals it is never asked for.
+        if pairs:
+            ours = common.fixed_metric(ours, own, y, w, offset, start)
+            ours = _enlarged(ours, y, start, w)
         if maximize is not None and maximize != ours.greater_is_better:
             raise ValueError(
                 f"{WHERE}: maximize={maximize} contradicts the metric {ours.name!r}, whose "
                 f"greater_is_better is {ours.greater_is_better}"
             )
+    kept = None if custom_metric or common.foreign(callbacks) else (dtrain, (y, w, group))
     stopping = _callbacks(xgboost, callbacks, ours, early_stopping_rounds, pairs)
     tell(callbacks, num_boost_round, ours)
     log = {} if evals_result is None else evals_result
@@ -184,7 +188,7 @@ def train(
         dtrain,
         num_boost_round,
         evals=pairs,
-        obj=XGBObjective(made),
+        obj=XGBObjective(made, kept),
         maximize=maximize,
         early_stopping_rounds=early_stopping_rounds if ours is None else None,
         evals_result=log,
