@@ -212,6 +212,9 @@ def test_groups_lie_on_one_worker_each(client, loss):
     assert_same(two, on_one(y, loss, None, qid=QUERY))
     with pytest.raises(ValueError, match="qid=29 lie on more than one worker"):
         on_two(client, matrix(client, y, None, cut=FIRST - 1, qid=QUERY), loss)
+    if isinstance(loss, gbo.GroupLoss):
+        with pytest.raises(ValueError, match="without qid all rows are one group"):
+            on_two(client, matrix(client, y, None), loss)
 
 
 def test_bad_input_is_refused_before_training(client):
@@ -291,13 +294,24 @@ def test_lightgbm_with_all_measured_beforehand(client, loss, label, params):
 
 @pytest.mark.parametrize(
     "loss",
-    [gbo.HuberLoss(), gbo.HuberLoss(delta=2.0), gbo.LogLoss(class_weight="balanced")],
+    [
+        gbo.HuberLoss(),
+        gbo.HuberLoss(delta=2.0),
+        gbo.LogLoss(class_weight="balanced"),
+        gbo.ListNetLoss(),
+    ],
     ids=str,
 )
 @pytest.mark.filterwarnings("ignore:Parameter n_jobs will be ignored")
 def test_lightgbm_refuses_what_would_be_measured_on_each_worker(client, loss):
     with pytest.raises(ValueError, match="needs sums over the rows of all workers"):
         lgb_on_two(client, gbo.lgb.sklearn_objective(loss), LABELS["binary"])
+
+
+def test_lightgbm_refuses_a_loss_of_groups_without_groups():
+    y = LABELS["binary"]
+    with pytest.raises(ValueError, match=r"needs groups, .* train a DaskLGBMRanker"):
+        gbo.lgb.dask_objective("list_net", y)(y, np.zeros(N))
 
 
 def test_lightgbm_refuses_coupled_losses():

@@ -75,7 +75,7 @@ class LGBSklearnObjective:
         self, y_true: Any, y_pred: Any, sample_weight: Any = None, group: Any = None
     ) -> tuple[Any, Any]:
         """Hand over what the library asks for."""
-        with whole_data(self.objective, on_lightgbm_worker(), ON_WORKERS):
+        with whole_data(self.objective, group, on_lightgbm_worker(), ON_WORKERS):
             raw = for_kernels(y_pred)
             return self.objective.gradient_hessian(y_true, raw, sample_weight, group)
 

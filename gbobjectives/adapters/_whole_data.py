@@ -3,8 +3,10 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from gbobjectives._numerics import Array
+from gbobjectives.losses.kinds import GroupLoss
 from gbobjectives.objective import Objective
 from gbobjectives.parallel import totals
 
@@ -13,7 +15,7 @@ LIGHTGBM_TASK = "_train_part"
 
 
 @contextmanager
-def whole_data(objective: Objective, on_worker: bool, advice: str) -> Iterator[None]:
+def whole_data(objective: Objective, group: Any, on_worker: bool, advice: str) -> Iterator[None]:
     """Within it, on a worker, an error for what needs more than the rows of the worker."""
     if not on_worker:
         yield
@@ -23,7 +25,7 @@ def whole_data(objective: Objective, on_worker: bool, advice: str) -> Iterator[N
         f"{name}: {objective!r} needs sums over the rows of all workers, and is given those of "
         f"one; {advice}"
     )
-    if not objective.loss.resolved:
+    if not objective.loss.resolved or (group is None and isinstance(objective.loss, GroupLoss)):
         raise error
 
     def refuse(here: Array) -> Array:

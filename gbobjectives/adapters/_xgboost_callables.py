@@ -37,7 +37,7 @@ class XGBObjective:
             y, w, group = self.kept[1]
         else:
             y, w, group = fields_of(dtrain, self.objective.loss)
-        with whole_data(self.objective, on_xgboost_worker(), ON_WORKERS):
+        with whole_data(self.objective, group, on_xgboost_worker(), ON_WORKERS):
             return self.objective.gradient_hessian(y, raw_prediction, w, group)
 
 
@@ -69,7 +69,7 @@ class XGBSklearnObjective:
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tuple[Any, Any]:
         """Hand over what the library asks for."""
-        with whole_data(self.objective, on_xgboost_worker(), ON_WORKERS):
+        with whole_data(self.objective, None, on_xgboost_worker(), ON_WORKERS):
             return self.objective.gradient_hessian(y_true, y_pred, sample_weight)
 
 

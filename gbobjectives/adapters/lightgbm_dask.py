@@ -12,7 +12,7 @@ import numpy as np
 from gbobjectives._numerics import Array
 from gbobjectives.adapters import _common as common
 from gbobjectives.adapters._lightgbm_callables import for_kernels, shifted
-from gbobjectives.losses.kinds import CoupledLoss
+from gbobjectives.losses.kinds import CoupledLoss, GroupLoss
 from gbobjectives.objective import Objective, as_objective
 from gbobjectives.parallel import totals
 
@@ -38,6 +38,11 @@ class LGBDaskObjective:
         self, y_true: Any, y_pred: Any, sample_weight: Any = None, group: Any = None
     ) -> tuple[Any, Any]:
         """Hand over what the library asks for."""
+        if group is None and isinstance(self.objective.loss, GroupLoss):
+            raise ValueError(
+                f"{WHERE}: {self.objective.loss!r} needs groups, and the rows of a worker are "
+                "none; train a DaskLGBMRanker, with group="
+            )
         with totals(lambda here: np.array(self.sums)):
             raw = for_kernels(shifted(y_pred, self.intercept))
             return self.objective.gradient_hessian(y_true, raw, sample_weight, group)

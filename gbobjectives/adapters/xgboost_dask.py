@@ -19,7 +19,7 @@ from gbobjectives.adapters._xgboost_callables import XGBMetric
 from gbobjectives.adapters._xgboost_workers import DaskMetric, DaskObjective
 from gbobjectives.adapters.saved import KEY, record_of
 from gbobjectives.losses.base import Loss
-from gbobjectives.losses.kinds import RowLoss
+from gbobjectives.losses.kinds import GroupLoss, RowLoss
 from gbobjectives.metrics import Metric
 from gbobjectives.objective import as_objective
 
@@ -232,6 +232,11 @@ def _gathered(client: Any, data: Any, where: str, loss: Loss) -> Rows:
     if offset is not None and loss.n_outputs > 1 and offset.size == len(y) * loss.n_outputs:
         offset = offset.reshape(-1, loss.n_outputs)
     if "qid" not in found:
+        if isinstance(loss, GroupLoss) and len(data.worker_map) > 1:
+            raise ValueError(
+                f"{where}: without qid all rows are one group of {loss!r}, and that lies on more "
+                "than one worker; give the DaskDMatrix a qid, or one partition"
+            )
         return Rows(len(y), y, w, None, offset)
     if not isinstance(loss, RowLoss):
         homes = [address for _, address in held]
