@@ -84,7 +84,7 @@ Where to look next: ``help(gbo.xgb.train)``, ``help(gbo.Loss)``, ``help(gbo.curv
 and its examples.
 """
 
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata as _metadata
 
 from gbobjectives import testing as testing
 from gbobjectives.adapters import catboost as cat
@@ -140,6 +140,6 @@ from gbobjectives.plotting import *
 from gbobjectives.reports import *
 
 try:
-    __version__ = version("gbobjectives")
-except PackageNotFoundError:  # pragma: no cover - a checkout that was not installed
+    __version__ = _metadata.version("gbobjectives")
+except _metadata.PackageNotFoundError:  # pragma: no cover - a checkout that was not installed
     __version__ = "0+unknown"
