@@ -1,6 +1,7 @@
 """`Objective`: loss x curvature x scale -> the gradient and Hessian that trees are grown on."""
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -144,13 +145,13 @@ class Objective:
         return type(self)(loss, self.curvature, self.scale, self.n_threads)
 
     def for_shards(self, y_true: Any, sample_weight: Any = None) -> Self:
-        """The same objective for calls on parts of these rows, each in another process.
+        """The same objective for calls on these rows, or on parts of them in other processes.
 
         What the loss takes from the labels alone, such as the floor of ``delta="auto"`` and
         balanced class weights, is taken from all of them here, `y_true` and `sample_weight`; what
         it adds up in each round is for `gbobjectives.parallel.totals` to add up over the parts.
         """
-        made = type(self)(self.loss, self.curvature, self.scale, self.n_threads)
+        made = copy(self)
         n = np.shape(y_true)[0]
         zeros = np.zeros(n if self.loss.n_outputs == 1 else (n, self.loss.n_outputs), np.float32)
         batch = self.loss._batch(y_true, zeros, sample_weight, None)

@@ -9,7 +9,7 @@ import numpy as np
 from gbobjectives._numerics import Array
 from gbobjectives.losses.base import Loss
 from gbobjectives.metrics import Metric, as_metric
-from gbobjectives.objective import as_objective
+from gbobjectives.objective import Objective, as_objective
 from gbobjectives.parallel import beside_library
 
 #: Parameters for the number of threads, of both libraries; below 1 is all there are.
@@ -37,8 +37,13 @@ def on_threads_of_params(train: Train) -> Train:
 
 def foreign(callbacks: Sequence[Any] | None) -> bool:
     """Whether code of the user's runs between rounds, which might change the data."""
-    known = ("xgboost", "gbobjectives")
+    known = ("xgboost", "lightgbm", "gbobjectives")
     return any(type(x).__module__.split(".")[0] not in known for x in callbacks or ())
+
+
+def knowing(objective: Objective, y: Any, w: Any, stay: bool) -> Objective:
+    """The objective; it looks at labels and weights once where they stay as they are."""
+    return objective.for_shards(y, w) if stay and not objective.loss.resolved else objective
 
 
 def host_array(array: Any) -> Any:

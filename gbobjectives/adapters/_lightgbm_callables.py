@@ -8,6 +8,7 @@ import numpy as np
 
 from gbobjectives.adapters import _common as common
 from gbobjectives.adapters._whole_data import on_lightgbm_worker, whole_data
+from gbobjectives.losses.base import Loss
 from gbobjectives.metrics import Metric
 from gbobjectives.objective import Objective, as_objective
 
@@ -233,3 +234,14 @@ def _flat(values: Any) -> Any:
     array = np.asarray(common.host_array(values))
     one_column = array.ndim == 2 and array.shape[1] == 1
     return array[:, 0] if one_column and hasattr(values, "columns") else array
+
+
+def init_score_of(data: Any, loss: Loss) -> Any:
+    """Offsets of a Dataset as the loss has its scores; None where there are none."""
+    score = field_of(data, "init_score")
+    if score is None:
+        return None
+    array = np.asarray(score, dtype=np.float64)
+    if loss.n_outputs > 1 and array.ndim == 1 and array.size % loss.n_outputs == 0:
+        return array.reshape(-1, loss.n_outputs, order="F")
+    return array if loss.n_outputs > 1 else array.ravel()

@@ -13,14 +13,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gbobjectives.adapters import _common as common
 from gbobjectives.adapters._lightgbm_callables import (
     LGBMetric,
     LGBObjective,
-    field_of,
     fields_of,
+    init_score_of,
     is_built,
     metric,
     objective,
@@ -182,7 +180,7 @@ def train(
     y, w, group = _labels_of(lightgbm, settings, train_set, "train_set")
     common.check_data(own, "train_set", y, w, group)
     common.check_metric(ours, "train_set", y, w, group)
-    offset = _init_score_of(train_set, own)
+    offset = init_score_of(train_set, own)
     for i, data in enumerate(valid):
         if data is train_set:
             continue
@@ -191,7 +189,7 @@ def train(
         fields = _labels_of(lightgbm, settings, data, where, train_set)
         common.check_data(own, where, *fields)
         common.check_metric(ours, where, *fields)
-        if (_init_score_of(data, own) is None) != (offset is None):
+        if (init_score_of(data, own) is None) != (offset is None):
             raise ValueError(
                 f"{WHERE}: train_set and valid_sets[{i}] must both have an init_score or both none"
             )
@@ -208,11 +206,12 @@ def train(
     mine = [] if fixed is None else [LGBMetric(fixed, offset=start)]
     given = [] if feval is None else list(feval) if isinstance(feval, list | tuple) else [feval]
     theirs = [with_intercept(function, start) for function in given]
+    stay = not (given or common.foreign(callbacks))
     log: dict[str, Any] = {}
     recording = [lightgbm.record_evaluation(log)] if valid else []
     try:
         booster = lightgbm.train(
-            settings | {"objective": LGBObjective(made, start)},
+            settings | {"objective": LGBObjective(common.knowing(made, y, w, stay), start)},
             train_set,
             num_boost_round,
             valid_sets=valid or None,
@@ -317,16 +316,6 @@ def _labels_of(
             "keep them in the loss, loss.bind(targets), and give label=np.arange(len(targets))"
         )
     return fields
-
-
-def _init_score_of(data: Any, loss: Loss) -> Any:
-    score = field_of(data, "init_score")
-    if score is None:
-        return None
-    array = np.asarray(score, dtype=np.float64)
-    if loss.n_outputs > 1 and array.ndim == 1 and array.size % loss.n_outputs == 0:
-        return array.reshape(-1, loss.n_outputs, order="F")
-    return array if loss.n_outputs > 1 else array.ravel()
 
 
 def _forget_model(*data_sets: Any) -> None:

@@ -167,7 +167,8 @@ def train(
                 f"{WHERE}: maximize={maximize} contradicts the metric {ours.name!r}, whose "
                 f"greater_is_better is {ours.greater_is_better}"
             )
-    kept = None if custom_metric or common.foreign(callbacks) else (dtrain, (y, w, group))
+    stay = not (custom_metric or common.foreign(callbacks))
+    kept = (dtrain, (y, w, group)) if stay else None
     stopping = _callbacks(xgboost, callbacks, ours, early_stopping_rounds, pairs)
     tell(callbacks, num_boost_round, ours)
     log = {} if evals_result is None else evals_result
@@ -188,7 +189,7 @@ def train(
         dtrain,
         num_boost_round,
         evals=pairs,
-        obj=XGBObjective(made, kept),
+        obj=XGBObjective(common.knowing(made, y, w, stay), kept),
         maximize=maximize,
         early_stopping_rounds=early_stopping_rounds if ours is None else None,
         evals_result=log,

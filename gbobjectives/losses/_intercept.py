@@ -1,6 +1,7 @@
 """The best constant raw prediction, for losses that have no closed form."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,8 @@ def solve_intercept(
         return _solve_several(loss, batch)
     limit = MAX_BRACKET if loss.link.name == "identity" else MAX_SCORE
 
+    # The ends of a bracket are asked for more than once.
+    @cache
     def gradient(c: float) -> float:
         return _total(loss, _shifted(batch, c), loss._gradient)
 

@@ -241,8 +241,13 @@ class ResidualLoss(RowLoss):
 
     def _intercept(self, batch: Batch, has_offset: bool) -> Any:
         x = batch.y.astype(np.float64) - batch.f
-        centred = Batch(x, np.full_like(x, weighted_quantile(batch, 0.5)), batch.w)
+        left, median, right = weighted_quantiles(batch, np.array([0.25, 0.5, 0.75])).tolist()
+        centred = Batch(x, np.full_like(x, median), batch.w)
         loss = self._resolved_on(centred)
+        if loss.convex and loss.n_outputs == 1:
+            # Around the median: from the range of the labels, some far, it takes twice as long.
+            low, high = min(left - median, -loss._width), max(right - median, loss._width)
+            return median + solve_intercept(loss, centred, low, high)
         # Far labels stretch the range; the valleys of a loss that forgets them lie where most are.
         places = () if loss.convex else weighted_quantiles(batch, np.linspace(0, 1, 65))
         return solve_intercept(loss, batch, float(x.min()), float(x.max()), places)
