@@ -261,7 +261,6 @@ def test_learning_rates_that_change_are_those_of_the_builtin():
     assert distance(raw(ours), raw(reference)) < 1e-5
 
 
-@frames_and_subsets
 def test_kernels_see_the_scores_as_float32_and_metrics_as_float64():
     data = lightgbm.Dataset(X, REAL).construct()
     scores = np.random.default_rng(0).normal(size=len(X))
@@ -273,6 +272,7 @@ def test_kernels_see_the_scores_as_float32_and_metrics_as_float64():
     assert gbo.lgb.metric(loss)(scores, data)[1] == exact
 
 
+@frames_and_subsets
 def test_cv_of_lightgbm_takes_the_adapters():
     params = LGB | {"boost_from_average": False}
     table, reference = (
