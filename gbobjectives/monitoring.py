@@ -248,9 +248,10 @@ class Monitor:
         if value < course.lowest:
             course.lowest, course.lowest_round, course.risen = value, course.rounds, 0
             return
-        # Labels that are fitted from the start leave nothing but rounding.
-        rounding = FLOAT32.eps * float(np.mean(np.abs(course.loss.gradient(
-            rows.y, rows.raw, rows.w, rows.group) * rows.raw)))  # fmt: skip
+        # Labels that are fitted from the start leave nothing but rounding: of scores, and of values,
+        # which is the same in all rows that are alike.
+        rounding = FLOAT32.eps * (abs(value) + float(np.mean(np.abs(course.loss.gradient(
+            rows.y, rows.raw, rows.w, rows.group) * rows.raw))))  # fmt: skip
         allowed = ALLOWED_RISE * (course.first - course.lowest) + rounding
         course.risen = course.risen + 1 if value > course.lowest + allowed else 0
         if course.risen < RISEN_LOOKS:
