@@ -248,8 +248,8 @@ class Monitor:
         if value < course.lowest:
             course.lowest, course.lowest_round, course.risen = value, course.rounds, 0
             return
-        # Labels that are fitted from the start leave nothing but rounding: of scores, and of values,
-        # which is the same in all rows that are alike.
+        # Labels that are fitted from the start leave nothing but rounding: of scores, and of
+        # values, which is the same in all rows that are alike.
         rounding = FLOAT32.eps * (abs(value) + float(np.mean(np.abs(course.loss.gradient(
             rows.y, rows.raw, rows.w, rows.group) * rows.raw))))  # fmt: skip
         allowed = ALLOWED_RISE * (course.first - course.lowest) + rounding
