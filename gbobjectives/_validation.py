@@ -6,6 +6,7 @@ takes a minimum and a maximum and makes no array; masks are built only to word a
 
 import difflib
 from collections.abc import Iterable
+from math import isfinite
 from numbers import Real
 from typing import Any
 
@@ -83,7 +84,7 @@ def _real_array(owner: str, what: str, values: Any) -> Array:
 
 def require_finite(owner: str, what: str, array: Array) -> None:
     """Error that names the first entry that is NaN or infinite."""
-    if array.dtype.kind == "f" and not (np.isfinite(array.min()) and np.isfinite(array.max())):
+    if array.dtype.kind == "f" and not (isfinite(array.min()) and isfinite(array.max())):
         bad = ~np.isfinite(array)
         raise ValueError(f"{owner}: {what} must be finite; {_first_bad(array, bad)}")
 
@@ -201,9 +202,9 @@ def _require_rows(owner: str, what: str, array: Array, n: int | None) -> None:
 
 def require_in_domain(owner: str, y: Array, domain: Interval) -> None:
     """Error with index and count for labels outside the domain, NaN included."""
-    # A NaN makes both ends NaN, which no interval includes.
-    ends = np.array([y.min(), y.max()])
-    if not (domain.includes(ends).all() and np.isfinite(ends).all()):
+    # A NaN makes both ends NaN, which no interval spans.
+    low, high = y.min(), y.max()
+    if not (domain.spans(low, high) and isfinite(low) and isfinite(high)):
         bad = ~domain.includes(y) | ~np.isfinite(y)
         raise ValueError(f"{owner}: y_true must lie in {domain}; {_first_bad(y, bad)}")
 
@@ -215,10 +216,11 @@ def weight_array(owner: str, sample_weight: Any, n: int) -> Array | None:
     w = _real_array(owner, "sample_weight", sample_weight)
     if w.shape != (n,):
         raise ValueError(f"{owner}: sample_weight must have shape ({n},); got {w.shape}")
-    if not NON_NEGATIVE.includes([w.min(), w.max()]).all():
+    low, high = w.min(), w.max()
+    if not NON_NEGATIVE.spans(low, high):
         bad = ~NON_NEGATIVE.includes(w)
         raise ValueError(f"{owner}: sample_weight must lie in {NON_NEGATIVE}; {_first_bad(w, bad)}")
-    if w.max() == 0:
+    if high == 0:
         raise ValueError(f"{owner}: sample_weight must not be zero in every row that counts")
     return w
 

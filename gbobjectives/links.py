@@ -51,6 +51,12 @@ class Interval:
         high = a <= self.high if self.high_inclusive else a < self.high
         return np.asarray(low & high)
 
+    def spans(self, low: float, high: float) -> bool:
+        """Whether all numbers from `low` to `high` lie in the interval (NaN never does)."""
+        above = low >= self.low if self.low_inclusive else low > self.low
+        below = high <= self.high if self.high_inclusive else high < self.high
+        return bool(above and below)
+
     def __str__(self) -> str:
         left = "[" if self.low_inclusive and np.isfinite(self.low) else "("
         right = "]" if self.high_inclusive and np.isfinite(self.high) else ")"

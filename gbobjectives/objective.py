@@ -126,12 +126,12 @@ class Objective:
         g = np.empty_like(batch.f, dtype=np.float32)
         h = np.empty_like(batch.f, dtype=np.float32)
         if normalise or rule.relative_floor > 0:
-            *sums, weight = total(self._fill(loss, rule, batch, g, h, weigh=False))
-            mean = np.squeeze(np.divide(sums, weight))
+            sums = total(self._fill(loss, rule, batch, g, h, weigh=False))
+            mean = sums[:-1] / sums[-1]
             # Exact Hessians may all be 0, or negative on the whole: there is no unit in them.
             unit = np.where(mean > 0, mean, 1.0)
             scale = unit if normalise else self._number()
-            self._finish(loss, rule, batch, g, h, rule.relative_floor * mean, scale)
+            self._finish(loss, rule, batch, g, h, mean, scale)
         else:
             self._fill(loss, rule, batch, g, h, weigh=True)
         return g, h
@@ -180,67 +180,83 @@ class Objective:
         Else each block gives its weighted sum of the curvatures of every output, and of 1.
         """
         positive = rule.guarantee != "none"
+        floored_later = rule.relative_floor > 0 and not weigh
+        by = _inverse(self._number())
 
         def block(piece: Piece, arguments: tuple[Any, ...]) -> Array:
             first, second = loss._gradient_curvature(rule, *arguments)
-            if positive and second.min() < TINY:
+            if positive and not floored_later and second.min() < TINY:
                 second = np.maximum(second, TINY)
-            factor = self._factor(loss, batch, piece, arguments, self._number()) if weigh else None
+            factor = _factor(loss, batch, piece, arguments, by) if weigh else None
             g_rows, h_rows = g[piece.rows], h[piece.rows]
             if not weigh and first.dtype == np.float32:
                 # What is wrong with them shows when they are finished.
                 g_rows[...], h_rows[...] = first, second
-            elif not (_store(g_rows, first, factor) & _store(h_rows, second, factor)):
+            elif not _store(g_rows, h_rows, first, second, factor, positive):
                 _refuse_nonfinite(loss, piece, arguments, first, second)
+            sums = np.zeros(loss.n_outputs + 1)
             if weigh:
-                return np.empty(0)
+                return sums
             if batch.w is None:
-                return np.append(second.sum(axis=0, dtype=np.float64), len(second))
+                sums[:-1], sums[-1] = second.sum(axis=0, dtype=np.float64), len(second)
+                return sums
             w = batch.weights(piece.rows)
-            weighted = (w * second.T).sum(axis=-1, dtype=np.float64)
-            return np.append(weighted, w.sum(dtype=np.float64))
+            sums[:-1] = (w * second.T).sum(axis=-1, dtype=np.float64)
+            sums[-1] = w.sum(dtype=np.float64)
+            return sums
 
         return loss._map(batch, block, self.n_threads)
 
     def _finish(
-        self, loss: Loss, rule: Rule, batch: Batch, g: Array, h: Array, floor: Any, scale: Any
+        self, loss: Loss, rule: Rule, batch: Batch, g: Array, h: Array, mean: Any, scale: Any
     ) -> None:
-        """Floor, then weight and scale, in place."""
+        """Raise to the rule's share of the mean curvature, then weight and scale, in place."""
         # As float32: a float64 number would turn the whole pass into float64.
-        floor, scale = (np.float32(np.clip(x, 0, FLOAT32_LIMIT)) for x in (floor, scale))
+        floor = (rule.relative_floor * mean).clip(TINY, FLOAT32_LIMIT).astype(np.float32)
+        by = _inverse(np.asarray(scale).clip(0, FLOAT32_LIMIT).astype(np.float32))
+        positive = rule.guarantee != "none"
 
         def block(piece: Piece, arguments: tuple[Any, ...]) -> None:
-            factor = self._factor(loss, batch, piece, arguments, scale)
+            factor = _factor(loss, batch, piece, arguments, by)
             first, second = g[piece.rows], h[piece.rows]
-            floored = np.clip(second, floor, np.inf)
-            if not (_store(first, first, factor) & _store(second, floored, factor)):
+            # The exact second derivative may be negative, and stays so.
+            floored = second.clip(floor, np.inf) if rule.relative_floor > 0 else second
+            if not _store(first, second, first, floored, factor, positive):
                 _refuse_nonfinite(
                     loss, piece, arguments, *loss._gradient_curvature(rule, *arguments)
                 )
 
         loss._map(batch, block, self.n_threads)
 
-    def _factor(
-        self, loss: Loss, batch: Batch, piece: Piece, arguments: tuple[Any, ...], scale: Any
-    ) -> Any:
-        """What derivatives of a block are multiplied by; None for 1."""
-        w = loss._total_weights(batch, piece, arguments)
-        if w is None:
-            return None if np.all(scale == 1) else 1 / scale
-        return w if np.all(scale == 1) else w / scale
+
+def _inverse(scale: Any) -> Any:
+    """What a division by the scale multiplies by; None for 1."""
+    return None if np.asarray(scale == 1).all() else 1 / scale
 
 
-def _store(out: Array, values: Array, factor: Any) -> bool:
-    """Put values times the factor into out; False where some had to be held within bounds."""
+def _factor(loss: Loss, batch: Batch, piece: Piece, arguments: tuple[Any, ...], by: Any) -> Any:
+    """What derivatives of a block are multiplied by; None for 1."""
+    w = loss._total_weights(batch, piece, arguments)
+    return by if w is None else w if by is None else w * by
+
+
+def _store(g: Array, h: Array, first: Array, second: Array, factor: Any, positive: bool) -> bool:
+    """Put both, times the factor, into g and h; False where some had to be held within bounds."""
     # An infinite derivative times a weight of 0 is NaN, and no silent 0.
     with np.errstate(invalid="ignore"):
-        if factor is None:
-            out[...] = values
-        else:
-            np.multiply(values, factor, out=out, casting="same_kind")
-    if out.min() >= -FLOAT32_LIMIT and out.max() <= FLOAT32_LIMIT:
+        for out, values in ((g, first), (h, second)):
+            if factor is None:
+                out[...] = values
+            elif out.ndim == 1:
+                np.multiply(values, factor, out=out, casting="same_kind")
+            else:
+                # Where outputs lie in another order a product takes longer than one and a copy.
+                out[...] = values * factor
+    low, high = -FLOAT32_LIMIT, FLOAT32_LIMIT
+    if g.max() <= high and g.min() >= low and h.max() <= high and (positive or h.min() >= low):
         return True
-    np.clip(out, -FLOAT32_LIMIT, FLOAT32_LIMIT, out=out)
+    for out in (g, h):
+        np.clip(out, low, high, out=out)
     return False
 
 

@@ -1,5 +1,7 @@
 """Every promise of the contract, over the one list of instances."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -131,6 +133,24 @@ def test_one_hot_labels_are_class_labels():
         np.testing.assert_array_equal(one_hot, getattr(loss, what)(y, f))
 
 
+@pytest.mark.parametrize("size", [1, 30])
+@pytest.mark.parametrize("weights", [None, (1.0, 0.5, 3.0)])
+@pytest.mark.parametrize("curvature", [*gbo.CrossEntropyLoss(3).rules, 0.3])
+def test_what_one_hot_labels_train_class_labels_train(curvature, weights, size):
+    loss = gbo.CrossEntropyLoss(n_classes=3, class_weight=weights)
+    objective = gbo.Objective(loss, curvature)
+    y, f = RNG.integers(0, 3, 50), size * RNG.normal(size=(50, 3))
+    # what is less is 0 in float32
+    near = partial(np.testing.assert_allclose, rtol=1e-6, atol=2e-38)
+    for hard, soft in zip(
+        objective.gradient_hessian(y, f), objective.gradient_hessian(np.eye(3)[y], f), strict=True
+    ):
+        near(hard, soft)
+    g, h = objective.gradient_hessian(y, f)
+    near(g, loss.gradient(y, f))
+    near(h, loss.curvature(y, f, curvature))
+
+
 def test_softmax_does_not_see_a_common_shift():
     loss = gbo.CrossEntropyLoss(n_classes=3)
     y, f = RNG.integers(0, 3, 50), RNG.normal(size=(50, 3)).round(6)
@@ -195,3 +215,15 @@ def test_worked_example(loss, want):
     metric = gbo.Metric(loss)
     got = [metric(y, f) for y, f in zip(y_true, y_pred, strict=True)]
     np.testing.assert_allclose(got, want, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["cauchy", "geman_mcclure", "tukey", "welsch"])
+def test_the_scale_leaves_negative_second_derivatives_negative(name):
+    loss = gbo.get_loss(name, delta=1.0)
+    y, f = np.zeros(200), np.linspace(-3, 3, 200)
+    plain, scaled = (gbo.Objective(loss, "exact", s).gradient_hessian(y, f) for s in (None, "auto"))
+    assert plain[1].min() < 0
+    factor = scaled[1][100] / plain[1][100]
+    assert factor > 0
+    for a, b in zip(plain, scaled, strict=True):
+        np.testing.assert_allclose(factor * a, b, rtol=1e-5, atol=1e-6)

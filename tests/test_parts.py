@@ -29,6 +29,16 @@ POINTS = [0.0, 1e-6, 1e-3, 0.3, 0.9999, 1.0, 1.0001, 3.0, 8.9, 17.0, 37.4, 40.0]
 SIGNED = np.array(sorted({s * x for x in POINTS for s in (1, -1)}))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_log1p_keeps_its_digits_at_every_size(dtype):
+    limits = np.finfo(dtype)
+    sizes = np.geomspace(float(limits.tiny), float(limits.max) / 8, 4001)
+    x = np.concatenate([[0, limits.smallest_subnormal], sizes, -sizes[sizes < 0.99]]).astype(dtype)
+    with mp.workdps(60):
+        true = np.array([float(mp.log1p(mpf(float(v)))) for v in x])
+    np.testing.assert_allclose(num.log1p(x), true, rtol=3 * limits.eps, atol=0)
+
+
 @pytest.mark.parametrize("name", ELEMENTARY)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_elementary_functions(name, dtype):

@@ -8,6 +8,7 @@ minimum of a soft row, their sum does not, and the proof of `no_overshoot` needs
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from numbers import Real
 from typing import Any, ClassVar, Self
 
@@ -15,7 +16,15 @@ import numpy as np
 
 from gbobjectives import _validation as check
 from gbobjectives._batch import Batch
-from gbobjectives._numerics import Array, expit, expit_both, expit_both_log, log1pexp, weighted_sum
+from gbobjectives._numerics import (
+    Array,
+    expit,
+    expit_both,
+    expit_both_log,
+    log1pexp,
+    modulation,
+    weighted_sum,
+)
 from gbobjectives.curvature import EXACT, Rule, exact_kernel
 from gbobjectives.links import LOGIT, Interval, Link
 from gbobjectives.losses._intercept import MAX_SCORE, log_odds, solve_intercept, weights_of
@@ -89,19 +98,20 @@ class BinaryLoss(ClassLoss):
 
     def _value(self, y: Array, f: Array) -> Array:
         parts = self._mixture(y, f, self._phi)
-        return sum(weight * phi for weight, phi, _ in parts)  # type: ignore[no-any-return]
+        return reduce(np.add, (weight * phi for weight, phi, _ in parts))
 
     def _derivatives(self, y: Array, f: Array) -> tuple[Array, Array, Array]:
         """Gradient, Hessian, and the sum of the pulls up and down."""
         parts = [
-            (weight * sign * first, weight * second, -weight * first)
+            (sign * (slope := weight * first), weight * second, -slope)
             for weight, (first, second), sign in self._mixture(y, f, self._phi_derivatives)
         ]
-        g, h, pulls = (sum(terms) for terms in zip(*parts, strict=True))
+        g, h, pulls = (reduce(np.add, terms) for terms in zip(*parts, strict=True))
         return g, h, pulls
 
     def _gradient(self, y: Array, f: Array) -> Array:
-        return self._derivatives(y, f)[0]
+        # a pull of 0 may come as -0
+        return self._derivatives(y, f)[0] + 0
 
     def _hessian(self, y: Array, f: Array) -> Array:
         return self._derivatives(y, f)[1]
@@ -253,19 +263,6 @@ class AlphaBalanced(MarginLoss):
         return positive * b, negative * a
 
 
-def modulation(q: Array, gamma: float) -> Array:
-    """q^gamma; a power costs more than all the rest, and the usual gammas need none."""
-    if gamma == 0:
-        return np.ones_like(q)
-    if gamma == 1:
-        return q
-    square: Array = q * q
-    if gamma in (2, 4):
-        return square if gamma == 2 else square * square
-    power: Array = q**gamma
-    return power
-
-
 @dataclass(frozen=True)
 class LogLoss(LogisticMargin):
     r"""Log loss, :math:`\log(1 + e^f) - y f`: logistic regression.
@@ -392,9 +389,10 @@ class FocalLoss(AlphaBalanced):
     def _phi_derivatives(self, z: Array) -> tuple[Array, Array]:
         p, q, log_p = expit_both_log(z)
         muted = modulation(q, self.gamma)
-        slope = q - self.gamma * p * log_p
-        bend = (1 + 2 * self.gamma) * q + self.gamma * (q - self.gamma * p) * log_p
-        return -muted * slope, muted * p * bend
+        fading = self.gamma * log_p
+        own = p * fading
+        bend = q * (1 + 2 * self.gamma + fading) - self.gamma * own
+        return muted * (own - q), muted * p * bend
 
     def _slope_bound(self) -> float:
         return 1 + self.gamma

@@ -10,10 +10,10 @@ import numpy as np
 
 from gbobjectives import _validation as check
 from gbobjectives._batch import Batch
-from gbobjectives._numerics import Array, at_least, at_most, expit_both, log1pexp
+from gbobjectives._numerics import Array, at_least, at_most, expit_both, log1p, log1pexp, modulation
 from gbobjectives.curvature import Rule
 from gbobjectives.losses._intercept import log_odds
-from gbobjectives.losses.binary import AlphaBalanced, LogisticMargin, MarginLoss, modulation
+from gbobjectives.losses.binary import AlphaBalanced, LogisticMargin, MarginLoss
 
 __all__ = ["AsymmetricCrossEntropyLoss", "AsymmetricLoss", "BalancedLogLoss", "LDAMLoss"]
 
@@ -234,7 +234,7 @@ def _minus_log(z: Array, u: Array, complement: Array, margin: float) -> Array:
     if margin == 0:
         return log1pexp(-z)
     # log of a rounded 1 - u is off for small u, log1p(-u) for u next to 1
-    minus_log: Array = -np.where(u < 0.5, np.log1p(-u), np.log(complement))
+    minus_log: Array = -np.where(u < 0.5, log1p(-u), np.log(complement))
     return minus_log
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from gbobjectives import _validation as check
 from gbobjectives._batch import Batch
-from gbobjectives._numerics import Array, logsumexp, weighted_sum
+from gbobjectives._numerics import Array, log1p, logsumexp, modulation, weighted_sum
 from gbobjectives.curvature import Rule, absolute_kernel
 from gbobjectives.links import Interval
 from gbobjectives.losses._intercept import solve_intercept, weights_of
@@ -111,17 +111,12 @@ class SoftmaxFocalLoss(SoftmaxLoss):
         t = super()._target(y, dtype)
         return t if self.alpha is None else t * np.asarray(self.alpha, dtype=dtype)
 
-    def _modulation(self, q: Array) -> Array:
-        """q^gamma; a power costs more than all the rest, and the usual gammas need none."""
-        products = {0.0: np.ones_like(q), 1.0: q, 2.0: q * q}
-        return products[self.gamma] if self.gamma in products else q**self.gamma
-
     def _value(self, y: Array, f: Array) -> Array:
         _, q = softmax_and_complement(f)
         # By way of log p = f - logsumexp(f): log of a rounded p is -inf.
         f = f - f.max(axis=1, keepdims=True)
         surprise = logsumexp(f)[:, None] - f
-        value: Array = (self._target(y, f.dtype) * self._modulation(q) * surprise).sum(axis=1)
+        value: Array = (self._target(y, f.dtype) * modulation(q, self.gamma) * surprise).sum(axis=1)
         return value
 
     def _parts(self, y: Array, f: Array) -> tuple[Array, Array, Array, Array]:
@@ -129,52 +124,56 @@ class SoftmaxFocalLoss(SoftmaxLoss):
         p, q = softmax_and_complement(f)
         f = f - f.max(axis=1, keepdims=True)
         # -log p is that of 1 - q where p is near 1: f - logsumexp(f) cancels there.
-        near = -np.log1p(-np.minimum(q, 0.5))
+        near = -log1p(-np.minimum(q, 0.5))
         surprise = np.where(q < 0.5, near, logsumexp(f)[:, None] - f)
         # -log p / (1 - p), which is 1 at p = 1 and never less; both of its parts may be 0 there,
         # and so is what it is multiplied by unless gamma = 0.
         ratio = surprise / np.maximum(q, np.finfo(q.dtype).tiny)
-        weight = self._target(y, f.dtype) * self._modulation(q)
+        weight = self._target(y, f.dtype) * modulation(q, self.gamma)
         m = weight * (1 + self.gamma * p * ratio)
         n = self.gamma * weight * p * ((1 - self.gamma * p) * ratio - 2)
         return p, q, m, n
 
-    def _both_pulls(self, y: Array, f: Array) -> tuple[Array, Array]:
-        """Pulls down and up."""
-        p, q, m, _ = self._parts(y, f)
-        return p * sum_of_others(m), q * m
-
-    def _gradient(self, y: Array, f: Array) -> Array:
-        down, up = self._both_pulls(y, f)
-        return down - up
-
-    def _hessian(self, y: Array, f: Array) -> Array:
+    def _derivatives(self, y: Array, f: Array) -> tuple[Array, Array, Array]:
+        """Gradient, Hessian, and the sum of the pulls up and down."""
         p, q, m, n = self._parts(y, f)
+        down, up = p * sum_of_others(m), q * m
         # dm_c/df_k is n_c (1[c=k] - p_k). n_c itself may be infinite where p_c rounds to 1, for
         # gamma < 1; then all other p_k are 0, and in n_c (1 - p_c) it is not.
         others = sum_of_others(n / np.maximum(q, np.finfo(q.dtype).tiny))
         total: Array = m.sum(axis=1, keepdims=True)
-        h: Array = p * q * total - q * n - p * (p * others)
-        return h
+        return down - up, p * q * total - q * n - p * (p * others), down + up
 
-    def _safe(self, y: Array, f: Array) -> Array:
-        down, up = self._both_pulls(y, f)
-        return (1 + self.gamma) * (down + up)
+    def _gradient(self, y: Array, f: Array) -> Array:
+        return self._derivatives(y, f)[0]
 
-    def _auto(self, y: Array, f: Array) -> Array:
-        down, up = self._both_pulls(y, f)
-        pulls = down + up
-        return pulls if self.gamma == 0 else np.maximum(self._hessian(y, f), pulls)
+    def _hessian(self, y: Array, f: Array) -> Array:
+        return self._derivatives(y, f)[1]
+
+    def _safe(self, h: Array, pulls: Array) -> Array:
+        return (1 + self.gamma) * pulls
+
+    def _auto(self, h: Array, pulls: Array) -> Array:
+        return pulls if self.gamma == 0 else np.maximum(h, pulls)
 
     rules = {
-        "safe": Rule(lambda loss, y, f: loss._safe(y, f), "no_overshoot", "(1 + gamma) |g|"),
-        "auto": Rule(lambda loss, y, f: loss._auto(y, f), "heuristic", "max(h, |g|)"),
+        "safe": Rule(
+            lambda loss, *block: loss._safe(*loss._derivatives(*block)[1:]),
+            "no_overshoot",
+            "(1 + gamma) |g|",
+        ),
+        "auto": Rule(
+            lambda loss, *block: loss._auto(*loss._derivatives(*block)[1:]),
+            "heuristic",
+            "max(h, |g|)",
+        ),
     }
 
     def _gradient_curvature(self, rule: Rule, *arguments: Any) -> tuple[Array, Array]:
-        if rule is self.rules["safe"]:
-            down, up = self._both_pulls(*arguments)
-            return down - up, (1 + self.gamma) * (down + up)
+        for name, bound in (("safe", self._safe), ("auto", self._auto)):
+            if rule is self.rules[name]:
+                g, h, pulls = self._derivatives(*arguments)
+                return g, bound(h, pulls)
         return super()._gradient_curvature(rule, *arguments)
 
     def _intercept(self, batch: Batch, has_offset: bool) -> Any:

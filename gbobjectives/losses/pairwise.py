@@ -9,7 +9,7 @@ import numpy as np
 
 from gbobjectives import _validation as check
 from gbobjectives._batch import Batch, Groups
-from gbobjectives._numerics import Array
+from gbobjectives._numerics import Array, log1p
 from gbobjectives.curvature import Guarantee, Rule
 from gbobjectives.links import Interval
 from gbobjectives.losses._lists import Lists, Signed, side_by_side
@@ -82,7 +82,7 @@ class _PairwiseLogistic(GroupLoss):
                 size = np.abs(c)
                 mass += lists.w[p] * lists.inner(size, q)
                 # log(1 + e^d) of a pair in the wrong order is log(1 + e^-d) + d.
-                size *= np.log1p(e)
+                size *= log1p(e)
                 size -= np.minimum(c, 0) * (lists.f[p] - lists.f[q])
                 total += lists.w[p] * lists.inner(size, q)
             values[lists.groups] = total / self._unit(lists, mass)

@@ -9,7 +9,7 @@ from scipy.optimize import brentq
 
 from gbobjectives import _validation as check
 from gbobjectives._batch import Batch
-from gbobjectives._numerics import Array, root_one_plus_square
+from gbobjectives._numerics import Array, log1p, root_one_plus_square
 from gbobjectives.curvature import ABSOLUTE, EXACT, Rule, exact_kernel
 from gbobjectives.links import Interval
 from gbobjectives.losses._intercept import weighted_quantile, weights_of
@@ -49,7 +49,7 @@ class RootPower(ResidualLoss):
         a, c = np.abs(u), self._core
         large = np.maximum(a, c)
         ratio = np.minimum(a, c) / large
-        return np.log(large / c) + np.log1p(ratio * ratio) / 2
+        return np.log(large / c) + log1p(ratio * ratio) / 2
 
     def _rho(self, u: Array) -> Array:
         p, grown = self._power, self._log_root(u)

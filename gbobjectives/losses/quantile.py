@@ -8,11 +8,11 @@ import numpy as np
 
 from gbobjectives import _validation as check
 from gbobjectives._batch import Batch
-from gbobjectives._numerics import Array, log_cosh, sech2
+from gbobjectives._numerics import Array
 from gbobjectives.links import SORTED
 from gbobjectives.losses._intercept import weighted_quantile, weights_of
-from gbobjectives.losses.residual import WIDTHS, AutoDelta, ResidualLoss, bounded_delta
-from gbobjectives.losses.robust import SmoothAbsolute
+from gbobjectives.losses.residual import WIDTHS, AutoDelta, bounded_delta
+from gbobjectives.losses.robust import LogCosh, SmoothAbsolute
 
 __all__ = ["AbsoluteErrorLoss", "QuantileLoss"]
 
@@ -72,7 +72,7 @@ class AbsoluteErrorLoss(SmoothAbsolute):
 
 
 @dataclass(frozen=True)
-class QuantileLoss(ResidualLoss):
+class QuantileLoss(LogCosh):
     r"""Pinball loss for quantiles, smoothed: :math:`\delta^2 (\log\cosh u + (1 - 2q) u)`.
 
     Estimates the quantile q, or several at once: K levels are one model of K outputs, whose value
@@ -181,15 +181,6 @@ class QuantileLoss(ResidualLoss):
         return tuple(np.roll(raw_prediction, i, axis=1) for i in others)
 
     # ---- kernels -----------------------------------------------------------------------
-
-    def _rho(self, u: Array) -> Array:
-        return log_cosh(u)
-
-    def _psi(self, u: Array) -> Array:
-        return np.tanh(u)
-
-    def _psi_derivative(self, u: Array) -> Array:
-        return sech2(u)
 
     def _widths(self, f: Array) -> Array:
         """delta, or that of each output."""

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from gbobjectives import _validation as check
-from gbobjectives._numerics import Array, at_least, at_most, root_one_plus_square
+from gbobjectives._numerics import Array, at_least, at_most, log1p, root_one_plus_square
 from gbobjectives.links import Interval
 from gbobjectives.losses.power import RootPower
 from gbobjectives.losses.residual import AutoDelta, ResidualLoss
@@ -56,7 +56,7 @@ class LogOfSquare(Redescending):
         a, c = np.abs(u) / self._core, self._core
         large = at_least(a, 1)
         ratio = at_most(a, 1) / large
-        return (np.log(large) + np.log1p(ratio * ratio) / 2) * c * c
+        return (np.log(large) + log1p(ratio * ratio) / 2) * c * c
 
     def _psi(self, u: Array) -> Array:
         # v / (1 + v^2) is the same for 1 / v, whose square cannot overflow

@@ -9,6 +9,7 @@ from gbobjectives._numerics import (
     Array,
     at_least,
     at_most,
+    log1p,
     log_cosh,
     root_one_plus_square,
     sech2,
@@ -77,7 +78,27 @@ class HuberLoss(ResidualLoss):
 
 
 @dataclass(frozen=True)
-class LogCoshLoss(ResidualLoss):
+class LogCosh(ResidualLoss):
+    r"""Kernels of :math:`\delta^2 \log\cosh u`, which two losses share."""
+
+    def _rho(self, u: Array) -> Array:
+        return log_cosh(u)
+
+    def _psi(self, u: Array) -> Array:
+        return np.tanh(u)
+
+    def _psi_derivative(self, u: Array) -> Array:
+        return sech2(u)
+
+    def _psi_weight(self, u: Array) -> tuple[Array, Array]:
+        # one tanh for both; at u = 0 their limits, taken at the smallest normal number
+        a = at_least(np.abs(u), float(np.finfo(u.dtype).tiny))
+        psi = np.tanh(a)
+        return np.copysign(psi, u), psi / a
+
+
+@dataclass(frozen=True)
+class LogCoshLoss(LogCosh):
     r"""Log-cosh, :math:`\delta^2 \log\cosh u`: squared error inside delta, absolute outside.
 
     Estimates a smooth M-estimate of location, between mean and median. Domain: all reals. Link:
@@ -112,15 +133,6 @@ class LogCoshLoss(ResidualLoss):
     formula: ClassVar[str] = "delta^2 log cosh(r / delta)"
     source: ClassVar[str] = "doi:10.1109/42.52985"
     auto_delta: ClassVar[AutoDelta] = AutoDelta("mad", 1.205)
-
-    def _rho(self, u: Array) -> Array:
-        return log_cosh(u)
-
-    def _psi(self, u: Array) -> Array:
-        return np.tanh(u)
-
-    def _psi_derivative(self, u: Array) -> Array:
-        return sech2(u)
 
 
 @dataclass(frozen=True)
@@ -233,7 +245,7 @@ class FairLoss(ResidualLoss):
         t = near / (2 + near)
         s = t * t
         series = 2 * s * (1 / 3 + s * (1 / 5 + s * (1 / 7 + s * (1 / 9 + s / 11))))
-        result: Array = np.where(a < FAIR_SERIES, t * (near - series), a - np.log1p(a))
+        result: Array = np.where(a < FAIR_SERIES, t * (near - series), a - log1p(a))
         return result
 
     def _psi(self, u: Array) -> Array:
