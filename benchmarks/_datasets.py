@@ -47,7 +47,11 @@ class Missing(Exception):
 
 
 def split(data: Data, kind: str, rows: int, seed: int) -> list[Data]:
-    """Train, validation and test part of `rows` rows drawn at random."""
+    """Train, validation and test part of `rows` rows drawn at random.
+
+    Rows of a query come in random order: built-ins rank rows of equal score by it, and in a table
+    sorted by time it may tell the answer.
+    """
     rng = np.random.default_rng(seed)
     unit = np.arange(len(data.y)) if data.unit is None else data.unit
     names, unit = np.unique(unit, return_inverse=True)
@@ -66,7 +70,8 @@ def split(data: Data, kind: str, rows: int, seed: int) -> list[Data]:
     for low, high in ((0.0, 0.6), (0.6, 0.8), (0.8, 1.0)):
         chosen = np.flatnonzero((low <= position) & (position < high))
         if kind == "ranking":
-            parts.append(data[chosen[np.argsort(data.unit[chosen], kind="stable")]])
+            order = np.lexsort((rng.random(len(chosen)), data.unit[chosen]))
+            parts.append(data[chosen[order]])
         else:
             parts.append(replace(data, unit=None)[chosen])
     return parts

@@ -80,7 +80,9 @@ class Watch:
         self.history: list[float] = []
 
     def __call__(self, prediction: Any) -> None:
-        value = self.score(self.valid, self.method.response(prediction))
+        response = self.method.response(prediction)
+        # Some scores take no such predictions.
+        value = self.score(self.valid, response) if np.isfinite(response).all() else np.inf
         # What is no number is as bad as can be.
         self.history.append(float(value) if np.isfinite(value) else np.inf)
 

@@ -44,6 +44,8 @@ class Task:
         A sentence or two under the heading.
     etas : tuple of float
         Learning rates.
+    seeds : int
+        How often each set is drawn and split.
     to_target : bool
         Whether rounds to a target are shown.
     """
@@ -58,6 +60,7 @@ class Task:
     plain: str
     said: str = ""
     etas: tuple[float, ...] = (0.1, 0.3)
+    seeds: int = 5
     to_target: bool = False
 
     @cached_property
@@ -293,7 +296,7 @@ TASKS: dict[str, Task] = {
     "ranking": Task(
         "Ranking", ("flights_order", "lgb_lambdarank"),
         ranking, scores.ndcg10, scores.of_ranking, ("NDCG@10",), "NDCG@10",
-        plain="LambdaNDCGLoss auto",
+        plain="LambdaNDCGLoss auto", seeds=20,
     ),
     "robust": Task(
         "Robust regression", REALS,

@@ -1,18 +1,28 @@
 """Every benchmark runs, and prints the table that its docstring promises."""
 
+import importlib
 import os
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.metrics import mean_poisson_deviance
+
+from gbobjectives.links import IDENTITY
 
 ROOT = Path(__file__).resolve().parent.parent
 
 SMALL = {
     "accuracy.py": (
-        "--only binary quantiles --sets breast_cancer flights_delay --rows 300 --seeds 1"
-        f" --cache {os.devnull}",
-        ["nothing but the curvature changed", "| breast_cancer |", "QuantileLoss auto", "coverage"],
+        "--only binary quantiles ranking --sets breast_cancer flights_delay flights_order"
+        f" --rows 300 --seeds 1 --cache {os.devnull}",
+        [
+            "nothing but the curvature changed",
+            "| breast_cancer |",
+            "coverage",
+            "built-in rank:ndcg",
+        ],
     ),
     "defaults.py": (
         "--sets flights_delay --rows 300 --rounds 3 --seeds 1",
@@ -57,3 +67,18 @@ def test_it_runs_and_prints_its_table(name, capsys, monkeypatch):
     printed = capsys.readouterr().out
     assert all(words in printed for words in expected), printed
     assert "nan" not in printed
+
+
+def test_predictions_that_are_no_numbers_score_as_bad_as_can_be(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    fitting, datasets = map(importlib.import_module, ("_fitting", "_datasets"))
+    held = datasets.Data(np.zeros((2, 1)), np.array([1.0, 2.0]))
+    watch = fitting.Watch(
+        fitting.Method("a peer", peer=lambda raw, data: (raw, raw), link=IDENTITY),
+        held,
+        lambda data, p: mean_poisson_deviance(data.y, p),  # raises where p is not finite
+    )
+    for raw in ([np.nan, 1.0], [np.inf, 1.0], [1.0, 2.0]):
+        watch(np.array(raw))
+    assert watch.history == pytest.approx([np.inf, np.inf, 0.0])
+    assert watch.best == 3
