@@ -173,7 +173,7 @@ def classes(library: str, train: Data) -> Iterator[Method]:
     if library == "LightGBM":
         yield Method("built-in ova", params={"objective": "multiclassova", "num_class": k})
     entropy = gbo.CrossEntropyLoss(k)
-    yield from ours(entropy, "exact")
+    yield from ours(entropy, "exact", "gershgorin_safe")
     yield from ours(gbo.ClassBalanced(entropy), "auto", name="CrossEntropyLoss effective number")
     yield from ours(gbo.SoftmaxFocalLoss(k, gamma=2.0), "auto")
 

@@ -16,7 +16,8 @@ The protocol, fixed before the first fit:
   rounds: a score of the validation part, the same for all methods of a task, ends the training
   once it has not fallen for 30 rounds, and the best round is kept. At most 1000 rounds are made,
   300 of several classes; how often that was reached is said.
-- The test part is looked at once a fit. Figures are medians over the seeds, with the range.
+- The test part is looked at once a fit. Figures are medians over the seeds, with the range; in
+  the first table geometric means over sets and seeds.
 - Ratios are paired by seed: the score of a method over that of a built-in, upside down where more
   is better, so that less than 1 is better than the built-in. A cell (set, library, learning rate)
   is won or lost if the median ratio is more than 0.5 % from 1.

@@ -45,6 +45,15 @@ def test_focal_of_two_classes_is_the_binary_focal_loss(gamma, y):
         np.testing.assert_allclose(got if got.ndim == 1 else got[:, 1], want, rtol=1e-9, atol=1e-15)
 
 
+def test_the_margin_of_two_classes_takes_the_steps_of_log_loss():
+    # Both scores step, one up and one down.
+    two, y = gbo.CrossEntropyLoss(2), CLASSES % 2
+    f, margin = SCORES[:, :2], SCORES[:, 1] - SCORES[:, 0]
+    steps = two.gradient(y, f) / two.curvature(y, f, "gershgorin_safe")
+    want = gbo.LogLoss().gradient(1.0 * y, margin) / auto(gbo.LogLoss(), 1.0 * y, margin)
+    np.testing.assert_allclose(np.diff(steps)[:, 0], want, rtol=1e-9)
+
+
 def test_alpha_weighs_every_class_or_each():
     plain = gbo.SoftmaxFocalLoss(3)
     half = gbo.SoftmaxFocalLoss(3, alpha=0.5)
