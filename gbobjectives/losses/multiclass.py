@@ -134,7 +134,8 @@ class LogProbabilityLoss(SoftmaxLoss):
         return down + up
 
     def _held(self, y: Array, f: Array) -> Array:
-        return np.maximum(2 * self._hessian(y, f), self._pulls(y, f))
+        held: Array = np.maximum(2 * self._hessian(y, f), self._pulls(y, f))
+        return held
 
     def _gradient_curvature(self, rule: Rule, *arguments: Any) -> tuple[Array, Array]:
         y, f = arguments
