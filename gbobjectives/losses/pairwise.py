@@ -315,7 +315,9 @@ class LambdaNDCGLoss(_PairwiseLogistic):
     def _ideal(self, lists: Lists) -> Array:
         """DCG of the best order."""
         gain = np.where(lists.real, np.exp2(lists.y) - 1, 0)
-        best: Array = self._discount(len(gain)) @ -np.sort(-gain, axis=0)
+        # not a matrix product, whose order of summation is the machine's: summed as `_score` sums
+        # its rows, so that the best order scores 0 and no rounding
+        best: Array = (self._discount(len(gain))[:, None] * -np.sort(-gain, axis=0)).sum(axis=0)
         return best
 
     def _unit(self, lists: Lists, mass: Array) -> Array:
