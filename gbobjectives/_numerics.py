@@ -186,16 +186,27 @@ def log_magnitude_bins(x: Array) -> npt.NDArray[np.int64]:
     return (bits >> np.uint32(16)).astype(np.int64)
 
 
-N_MAGNITUDE_BINS = 0x7F80
+# Bins of one exponent: of one power of 2.
+BINS_OF_AN_EXPONENT = 0x80
+N_MAGNITUDE_BINS = 0xFF * BINS_OF_AN_EXPONENT
 MAGNITUDE_EDGES = (np.arange(N_MAGNITUDE_BINS, dtype=np.uint32) << np.uint32(16)).view(np.float32)
 
 
 def median_from_bins(weight_per_bin: Array) -> float:
-    """Weighted median from a histogram over `log_magnitude_bins`, interpolated in its bin."""
-    cumulative = np.cumsum(weight_per_bin)
+    """Weighted median from a histogram over `log_magnitude_bins`, interpolated in its bin.
+
+    The exponent that holds it is found first: a running sum over all bins takes 0.1 ms.
+    """
+    exponents = weight_per_bin.reshape(-1, BINS_OF_AN_EXPONENT)
+    cumulative = np.einsum("ij->i", exponents).cumsum()
     half = cumulative[-1] / 2
-    i = min(int(np.searchsorted(cumulative, half)), N_MAGNITUDE_BINS - 2)
-    below = cumulative[i] - weight_per_bin[i]
-    inside = (half - below) / weight_per_bin[i] if weight_per_bin[i] > 0 else 0.0
-    low, high = float(MAGNITUDE_EDGES[i]), float(MAGNITUDE_EDGES[i + 1])
+    e = int(cumulative.searchsorted(half))
+    bins = exponents[e].cumsum()
+    # The two ways to add up may round apart; no bin beyond the last with a weight is meant.
+    half = min(half - (cumulative[e - 1] if e else 0), bins[-1])
+    i = int(bins.searchsorted(half))
+    weight = exponents[e, i]
+    inside = (half - bins[i] + weight) / weight if weight > 0 else 0.0
+    at = min(e * BINS_OF_AN_EXPONENT + i, N_MAGNITUDE_BINS - 2)
+    low, high = float(MAGNITUDE_EDGES[at]), float(MAGNITUDE_EDGES[at + 1])
     return low + float(inside) * (high - low)

@@ -181,7 +181,7 @@ class Objective:
         """
         positive = rule.guarantee != "none"
         floored_later = rule.relative_floor > 0 and not weigh
-        by = _inverse(self._number())
+        by = _inverse(self._number()) if weigh else None
 
         def block(piece: Piece, arguments: tuple[Any, ...]) -> Array:
             first, second = loss._gradient_curvature(rule, *arguments)

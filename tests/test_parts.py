@@ -94,6 +94,18 @@ def test_median_of_bins(seed):
         assert num.median_from_bins(counts) == pytest.approx(true, rel=5e-3)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_median_of_bins_at_the_end_of_an_exponent(seed):
+    # the same weights in two powers of 2: half of all is the sum of the first, however it rounds
+    weights = np.random.default_rng(seed).random(100)
+    counts = np.zeros(num.N_MAGNITUDE_BINS)
+    starts = num.log_magnitude_bins(np.array([1.0, 8.0]))
+    for start in starts:
+        counts[start : start + 100] = weights
+    end = float(num.MAGNITUDE_EDGES[starts[0] + 100])
+    assert num.median_from_bins(counts) == pytest.approx(end, rel=1e-12)
+
+
 # ---- links and intervals -------------------------------------------------------------------
 
 RESPONSES = {
