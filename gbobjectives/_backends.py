@@ -10,8 +10,9 @@ import numpy as np
 from gbobjectives._numerics import Array
 from gbobjectives.parallel import BLOCK_ENTRIES, row_blocks
 
-# Rows of the shapes that JAX compiles, for one output: blocks are filled up to the next.
-SHAPES = (BLOCK_ENTRIES // 64, BLOCK_ENTRIES // 8, BLOCK_ENTRIES)
+# Rows of the shapes that JAX compiles, for one output: blocks are filled up to the next. Where
+# there are several blocks each has more than half of the most.
+SHAPES = (BLOCK_ENTRIES // 64, BLOCK_ENTRIES // 8, BLOCK_ENTRIES * 3 // 4, BLOCK_ENTRIES)
 
 # Rows that PyTorch takes at once, at most: what is left over would be rounded differently.
 LANES = 64

@@ -11,6 +11,7 @@ import xgboost
 
 import gbobjectives as gbo
 from gbobjectives.parallel import (
+    BLOCK_ENTRIES,
     available_threads,
     beside_library,
     default_threads,
@@ -25,6 +26,14 @@ def test_blocks_cover_the_rows(entries, n_outputs):
     blocks = row_blocks(100, n_outputs, entries)
     assert np.concatenate([np.arange(100)[b] for b in blocks]).tolist() == list(range(100))
     assert all(b.stop - b.start <= max(1, entries // n_outputs) for b in blocks)
+
+
+@pytest.mark.parametrize("n", [BLOCK_ENTRIES, BLOCK_ENTRIES + 1, 10**6, 4_567_891])
+def test_several_blocks_are_as_many_for_each_of_two_threads(n):
+    sizes = [b.stop - b.start for b in row_blocks(n)]
+    assert len(sizes) == 1 or len(sizes) % 2 == 0
+    assert max(sizes) <= BLOCK_ENTRIES
+    assert min(sizes) > 0.99 * max(sizes)
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 5, None])
@@ -77,7 +86,7 @@ SEEN = set()
     ],
 )
 def test_kernels_use_the_threads_that_the_library_was_given(train, data_of, name, n):
-    rows = np.linspace(0, 1, 300_000, dtype=np.float32)
+    rows = np.linspace(0, 1, 600_000, dtype=np.float32)
     params = {name: n, "verbosity": -1 if name == "num_threads" else 0}
     SEEN.clear()
     objective = gbo.Objective(WatchedLoss(), n_threads=2)
