@@ -226,9 +226,7 @@ class Objective:
                     loss, piece, arguments, *loss._gradient_curvature(rule, *arguments)
                 )
 
-        # A few short operations: on two threads they queue for the interpreter's lock, and take
-        # from 0.9 to 2.2 times what they take on one.
-        loss._map(batch, block, 1)
+        loss._map(batch, block, self.n_threads)
 
 
 def _inverse(scale: Any) -> Any:

@@ -23,10 +23,9 @@ from gbobjectives._numerics import Array
 B = TypeVar("B")
 T = TypeVar("T")
 
-# Most entries of a block: its float32 arrays, 0.7 MB each, stay in the cache, and a NumPy call on
-# one lasts long enough that two threads seldom queue for the interpreter's lock. Blocks of 32,768
-# were slower on two threads than on one, those of 131,072 take 1.08 times the time of these; larger
-# ones need more than 16 MB.
+# Most entries of a block. A NumPy call on one, 0.7 MB of float32, lasts long enough that two threads
+# seldom queue for the interpreter's lock: in blocks of 32,768 they took longer than one thread. On
+# larger ones the temporaries of focal loss on two threads would pass 16 MB.
 BLOCK_ENTRIES = 172_032
 
 # Below this many entries the hand-over to threads costs more than it saves.
@@ -125,11 +124,10 @@ def map_blocks(
     The caller works too, and alone at first where a library's threads may hold the processors.
     """
     _keep_freed_memory()
-    n = 1
-    if len(blocks) > 1 and n_entries >= MIN_PARALLEL_ENTRIES:
-        # Asked only where it matters: the answer takes 5 us, a call on 1,000 rows 100.
-        n = default_threads() if n_threads is None else n_threads
-        n = min(n, len(blocks), _limit.get())
+    if len(blocks) <= 1 or n_entries < MIN_PARALLEL_ENTRIES:
+        return [function(block) for block in blocks]
+    n = default_threads() if n_threads is None else n_threads
+    n = min(n, len(blocks), _limit.get())
     if n <= 1:
         return [function(block) for block in blocks]
     waiting = deque(enumerate(blocks))
