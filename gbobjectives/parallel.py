@@ -23,9 +23,9 @@ from gbobjectives._numerics import Array
 B = TypeVar("B")
 T = TypeVar("T")
 
-# Most entries of a block. A NumPy call on one, 0.7 MB of float32, lasts long enough that two threads
-# seldom queue for the interpreter's lock: in blocks of 32,768 they took longer than one thread. On
-# larger ones the temporaries of focal loss on two threads would pass 16 MB.
+# Most entries of a block. A NumPy call on one, 0.7 MB of float32, lasts long enough that two
+# threads seldom queue for the interpreter's lock: in blocks of 32,768 they took longer than one
+# thread. On larger ones the temporaries of focal loss on two threads would pass 16 MB.
 BLOCK_ENTRIES = 172_032
 
 # Below this many entries the hand-over to threads costs more than it saves.
