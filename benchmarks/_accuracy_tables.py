@@ -72,8 +72,10 @@ def verdict(paired: Sequence[float]) -> str:
 
 
 def tally(verdicts: Iterable[str]) -> str:
+    """Wins, ties and losses; "-" where nothing was compared."""
     listed = list(verdicts)
-    return "/".join(str(listed.count(kind)) for kind in ("win", "tie", "loss"))
+    counts = "/".join(str(listed.count(kind)) for kind in ("win", "tie", "loss"))
+    return counts if listed else "-"
 
 
 def number(x: float) -> str:
@@ -306,20 +308,22 @@ def caps(records: Records, task: Task) -> str:
     return text
 
 
-def blocks(records: Records) -> list[str]:
-    """All tables, each after its heading."""
-    made = []
+def sections(records: Records, opening: str) -> dict[str, str]:
+    """Tables of what there are records of; `opening` goes below the heading of each section."""
+    made = {}
     front = [TASKS[name] for name in SAME_LOSS if records.places(TASKS[name])]
     if front:
-        made += ["### The built-in's own loss, nothing but the curvature changed"]
-        made += [front_table(records)]
+        blocks = ["### The built-in's own loss, nothing but the curvature changed", opening]
+        blocks += [front_table(records)]
         for task in front:
-            made += [f"#### {task.title}", same_loss_table(records, task), caps(records, task)]
+            blocks += [f"#### {task.title}", same_loss_table(records, task), caps(records, task)]
+        made["own loss"] = "\n\n".join(blocks)
     for name, task in TASKS.items():
         if name in SAME_LOSS or not records.places(task):
             continue
-        made += [f"### {task.title}", task.said, summary_table(records, task)]
-        made += [losses_of_ours(records, task), caps(records, task)]
+        blocks = [f"### {task.title}", opening, task.said, summary_table(records, task)]
+        blocks += [losses_of_ours(records, task), caps(records, task)]
         for data in dict.fromkeys(data for data, _, _ in records.places(task)):
-            made += [f"#### {task.title}: {data}", detail_table(records, task, data)]
+            blocks += [f"#### {task.title}: {data}", detail_table(records, task, data)]
+        made[name] = "\n\n".join(block for block in blocks if block)
     return made

@@ -112,7 +112,8 @@ def _from_shared(name: str, drop: tuple[str, ...] = ()) -> tuple[Any, np.ndarray
 def shared(name: str, target: str = "target", drop: tuple[str, ...] = ()) -> Callable[[], Data]:
     def load() -> Data:
         table, x = _from_shared(name, drop)
-        return Data(x, table[target].to_numpy(np.float64))
+        y = table[target].to_numpy(np.float64)
+        return Data(x, y)[np.isfinite(y)]
 
     return load
 
@@ -130,6 +131,13 @@ def lambdarank() -> Data:
     return Data(
         x, table["target"].to_numpy(np.float64), unit=np.unique(unit, return_inverse=True)[1]
     )
+
+
+def support2() -> Data:
+    """Days until the death of gravely ill patients; negative if last seen alive on that day."""
+    table, x = _from_shared("support2")
+    days = table["target"].to_numpy(np.float64)
+    return Data(x, np.where(table["event"] == 1, days, -days))
 
 
 def visits() -> Data:
@@ -205,7 +213,7 @@ def flights_order() -> Data:
     return Data(_coded(table[SCHEDULE]), grades.astype(np.float64), unit=unit)
 
 
-#: Kind and loader of each set; the first of each kind can be installed from PyPI.
+#: Kind and loader of each set; the first of each kind but the last can be installed from PyPI.
 SETS: dict[str, tuple[str, Callable[[], Data]]] = {
     "flights_late": ("binary", flights_late),
     "breast_cancer": ("binary", scikit("breast_cancer")),
@@ -222,8 +230,10 @@ SETS: dict[str, tuple[str, Callable[[], Data]]] = {
     "flights_delay": ("real", flights_delay),
     "california_housing": ("real", shared("california_housing")),
     "vic_electricity": ("real", shared("vic_electricity")),
+    "support2_charges": ("real", shared("support2", target="target_charges")),
     "flights_order": ("ranking", flights_order),
     "lgb_lambdarank": ("ranking", lambdarank),
+    "support2": ("survival", support2),
 }
 
 

@@ -50,6 +50,11 @@ class Method:
     def built_in(self) -> bool:
         return self.loss is None and self.peer is None
 
+    @property
+    def of_times(self) -> bool:
+        """Whether it predicts times to an event, and not how near it is."""
+        return self.params.get("objective") == "survival:aft"
+
     def objective(self) -> gbo.Objective:
         if isinstance(self.loss, gbo.Objective):
             return gbo.Objective(self.loss.loss, self.loss.curvature, self.loss.scale, n_threads=1)
@@ -58,7 +63,7 @@ class Method:
     def response(self, prediction: np.ndarray) -> np.ndarray:
         """Of what a library hands to a metric: raw predictions, unless the objective is its own."""
         if self.built_in:
-            return prediction
+            return 1 / prediction if self.of_times else prediction
         link = self.link if self.peer is not None else self.objective().loss.link
         return np.asarray(link.inverse(np.asarray(prediction, dtype=np.float64)))
 
@@ -106,6 +111,11 @@ def fit_xgboost(
         made = xgboost.DMatrix(data.x, data.y, weight=data.weight)
         if data.unit is not None:
             made.set_group(data.sizes)
+        if method.of_times:
+            made.set_info(
+                label_lower_bound=np.abs(data.y),
+                label_upper_bound=np.where(data.y > 0, data.y, np.inf),
+            )
         return made
 
     def metric(prediction: Any, _: Any) -> tuple[str, float]:
@@ -179,7 +189,8 @@ def _made(watch: Watch, predict: Callable[[Data, bool], np.ndarray]) -> Fit:
     def response(data: Data) -> np.ndarray:
         if method.peer is not None:
             return method.response(predict(data, True))
-        return np.asarray(predict(data, False), dtype=np.float64)
+        response = np.asarray(predict(data, False), dtype=np.float64)
+        return method.response(response) if method.built_in else response
 
     return Fit(watch.history, lambda data: predict(data, True), response)
 

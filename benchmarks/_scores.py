@@ -56,6 +56,18 @@ def pinball(level: float) -> Callable[[Data, np.ndarray], float]:
     return score
 
 
+def discordance(data: Data, risk: np.ndarray) -> float:
+    """1 less Harrell's C-index: of pairs whose order is known, how many are the wrong way round.
+
+    Known are an event and a row that was seen beyond it, or until its time without event. Equal
+    risks count by half.
+    """
+    event, time = data.y > 0, np.abs(data.y)
+    later = (time > time[event, None]) | ((time == time[event, None]) & ~event)
+    wrong = (risk > risk[event, None]) + 0.5 * (risk == risk[event, None])
+    return float(wrong[later].mean())
+
+
 def normal_scale(y: np.ndarray) -> float:
     """Median absolute deviation, times what makes it the standard deviation of a normal."""
     return float(1.4826 * np.median(np.abs(y - np.median(y))))
@@ -127,5 +139,20 @@ def of_quantiles(fits: Any, train: Data, valid: Data, test: Data) -> dict[str, f
     }
 
 
+def of_survival(fits: Any, train: Data, valid: Data, test: Data) -> dict[str, float]:
+    """C-index, and Cox's loss of that multiple of the log risks which is best on `valid`."""
+    from scipy.optimize import minimize_scalar
+
+    (fit,) = fits
+    cox = gbo.CoxLoss()
+    # A risk of 0 has no logarithm.
+    logs = [np.log(np.maximum(fit.response(part), 1e-300)) for part in (valid, test)]
+    slope = minimize_scalar(lambda s: cox(valid.y, s * logs[0]), bounds=(0, 10), method="bounded").x
+    return {
+        "C-index": 1 - discordance(test, logs[1]),
+        "calibrated Cox loss": float(cox(test.y, slope * logs[1])),
+    }
+
+
 #: Of which more is better.
-GREATER = ("PR-AUC", "F1", "balanced accuracy", "NDCG@10")
+GREATER = ("PR-AUC", "F1", "balanced accuracy", "NDCG@10", "C-index")

@@ -252,8 +252,18 @@ def quantiles(library: str, train: Data) -> Iterator[Method]:
         )
 
 
+# ---- times to an event -------------------------------------------------------------------------
+
+
+def survival(library: str, train: Data) -> Iterator[Method]:
+    if library == "XGBoost":
+        for name in ("cox", "aft"):
+            yield Method(f"built-in {name}", params={"objective": f"survival:{name}"})
+    yield from ours(gbo.CoxLoss(), "exact", "auto")
+
+
 RATES = (0.05, 0.1, 0.3)
-REALS = ("flights_delay", "california_housing", "vic_electricity")
+REALS = ("flights_delay", "california_housing", "vic_electricity", "support2_charges")
 COUNTS = ("randhie", "bike_hourly", "fremtpl2")
 
 TASKS: dict[str, Task] = {
@@ -314,6 +324,14 @@ TASKS: dict[str, Task] = {
         plain="QuantileLoss auto",
         said="A model for each level, stopped by its pinball loss. Coverage is that of the "
         "interval from 0.05 to 0.95, crossing the share of rows whose quantiles are not in order.",
+    ),
+    "survival": Task(
+        "Times to an event", ("support2",),
+        survival, scores.discordance, scores.of_survival, ("C-index", "calibrated Cox loss"),
+        "C-index", plain="CoxLoss auto", seeds=20,
+        said="Stopped by the C-index. The Cox loss is that of the multiple of the log risks which "
+        "is best on the validation part. The auto curvature is the safe one. LightGBM has no such "
+        "objective.",
     ),
 }  # fmt: skip
 

@@ -1,7 +1,7 @@
-"""RESULTS.md: every benchmark writes its own section of it, between markers of its name.
+"""RESULTS.md: every benchmark writes its own sections of it, between markers of their names.
 
-`write_section` replaces that section and leaves the others as they are, so that a benchmark can
-be run again by itself. `versions` is the line that each section opens with.
+`write_section` replaces a section and leaves the others as they are, so that a benchmark, or a task
+of `accuracy.py`, can be run again by itself. `versions` is the line that a section opens with.
 """
 
 import datetime
@@ -17,7 +17,10 @@ Written by the scripts of this folder: `python benchmarks/NAME.py --write`. Not 
 """
 
 #: Order of the sections.
-SECTIONS = ("accuracy", "defaults", "kernels", "training")
+SECTIONS = (
+    *("accuracy", "own loss", "counts", "imbalance", "classes", "ranking", "robust", "quantiles"),
+    *("survival", "defaults", "kernels", "training"),
+)
 
 LIBRARIES = ("numpy", "xgboost", "lightgbm")
 

@@ -82,3 +82,48 @@ def test_predictions_that_are_no_numbers_score_as_bad_as_can_be(monkeypatch):
         watch(np.array(raw))
     assert watch.history == pytest.approx([np.inf, np.inf, 0.0])
     assert watch.best == 3
+
+
+def test_a_section_of_the_results_is_written_and_the_others_stay(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    results = importlib.import_module("results")
+    path = tmp_path / "RESULTS.md"
+    for name, text in (("kernels", "fast"), ("counts", "3/0/0"), ("kernels", "faster")):
+        results.write_section(name, text, path)
+    written = path.read_text(encoding="utf-8")
+    assert written.count("<!-- kernels -->\nfaster\n<!-- end of kernels -->") == 1
+    # In the order of `SECTIONS`, whichever was written first.
+    assert written.index("<!-- counts -->\n3/0/0\n") < written.index("<!-- kernels -->")
+    assert "fast\n" not in written
+
+
+def test_discordance_counts_the_pairs_whose_order_is_known(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    scores, datasets = map(importlib.import_module, ("_scores", "_datasets"))
+    # Events at 1, 2 and 2, rows that were seen until 2 and until 1.5 without event. Known: the
+    # first event before all others, those at 2 before the row seen until 2; not those at 2
+    # of each other, and nothing of the row seen until 1.5 but that it outlived the first.
+    y = np.array([1.0, 2.0, 2.0, -2.0, -1.5])
+    held = datasets.Data(np.zeros((5, 1)), y)
+    assert scores.discordance(held, np.array([5.0, 4.0, 3.0, 2.0, 1.0])) == 0
+    assert scores.discordance(held, np.array([1.0, 2.0, 3.0, 4.0, 5.0])) == 1
+    assert scores.discordance(held, np.zeros(5)) == 0.5
+    assert scores.discordance(held, np.array([5.0, 1.0, 3.0, 2.0, 9.0])) == pytest.approx(2 / 6)
+
+
+@pytest.mark.parametrize("library", ["XGBoost", "LightGBM"])
+def test_what_is_trained_on_times_ranks_rows_by_risk(library, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    fitting, datasets, tasks = map(importlib.import_module, ("_fitting", "_datasets", "_tasks"))
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 2))
+    time, seen = rng.exponential(np.exp(-x[:, 0])), rng.exponential(2.0, size=600)
+    rows = datasets.Data(x, np.where(time < seen, time, -seen))
+    train, valid, test = datasets.split(rows, "survival", 600, 0)
+    task = tasks.TASKS["survival"]
+    methods = list(task.methods(library, train))
+    assert {method.name for method in methods} >= {"CoxLoss exact", "CoxLoss auto"}
+    for method in methods:
+        fit = fitting.FITTERS[library](method, train, valid, task.stop_by, 0.1, 50)
+        assert task.judge([fit], train, valid, test)["C-index"] > 0.65, method.name
+        assert min(fit.history) < 0.35, method.name
