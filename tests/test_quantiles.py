@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xgboost
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import minimize_scalar
 
 import gbobjectives as gbo
 from gbobjectives.losses.residual import AutoDelta
@@ -171,14 +172,45 @@ def test_sorting_never_raises_the_pinball_loss():
     assert ORDERED.metric_value(Y, F) == pytest.approx(FREE.metric_value(Y, np.sort(F, axis=1)))
 
 
-def test_auto_delta_of_ordered_outputs_is_that_of_all_residuals():
-    together = gbo.QuantileLoss(0.5).resolve(np.repeat(Y, 3), F.ravel(), np.repeat(W, 3))
-    resolved = gbo.QuantileLoss(LEVELS, ordered=True).resolve(Y, F, W)
-    assert resolved.delta == pytest.approx(together.delta, rel=1e-12)
-    # of the responses alone, whichever output they come from
-    mixed = np.random.default_rng(0).permuted(F, axis=1)
-    again = gbo.QuantileLoss(LEVELS, ordered=True).resolve(Y, mixed, W)
-    assert again.delta == pytest.approx(resolved.delta, rel=0.05)
+def test_auto_delta_of_ordered_outputs_is_between_those_of_the_levels():
+    alone = np.array(gbo.QuantileLoss(LEVELS).resolve(Y, F, W).delta)
+    delta = gbo.QuantileLoss(LEVELS, ordered=True).resolve(Y, F, W).delta
+    assert delta == pytest.approx(np.sqrt(alone).mean() ** 2)
+    assert alone.min() < delta < alone.max()
+
+
+def test_auto_delta_is_held_to_what_suits_the_narrow_side():
+    at_or_below, above = [-1.0, -9.0, 0.0], [81.0, 196.0, 169.0]  # mean roots 4/3 and 12
+    y = np.array(at_or_below + above)
+    assert ((4 / 3 + 12) / 2) ** 2 > 2 * 4 / 3 * 12
+    delta = gbo.QuantileLoss(0.3).resolve(y, np.zeros(6)).delta
+    assert delta == pytest.approx(0.2 * 2 * 4 / 3 * 12)
+    # A row counts as often as its weight says.
+    weighted = gbo.QuantileLoss(0.3).resolve(y[:5], np.zeros(5), [1.0, 3.0, 1.0, 1.0, 1.0]).delta
+    repeated = gbo.QuantileLoss(0.3).resolve(y[[0, 1, 1, 1, 2, 3, 4]], np.zeros(7)).delta
+    assert weighted == pytest.approx(repeated)
+
+
+@pytest.mark.parametrize("y", [[1.0, 9.0], [-1.0, -9.0], [-1.0, 9.0], [-4.0, 4.0]])
+def test_auto_delta_is_of_all_residuals_where_no_side_is_narrow(y):
+    delta = gbo.QuantileLoss(0.3).resolve(y, np.zeros(2)).delta
+    assert delta == pytest.approx(0.2 * np.sqrt(np.abs(y)).mean() ** 2)
+
+
+def test_auto_delta_keeps_a_low_quantile_of_amounts_where_it_is():
+    y = np.random.default_rng(0).lognormal(sigma=1.5, size=4000)
+    loss = gbo.QuantileLoss(0.05)
+    start = np.full_like(y, loss.intercept(y)[0])
+    smoothed = loss.resolve(y, start)
+    wide = gbo.QuantileLoss(0.05, delta=0.2 * np.sqrt(np.abs(y - start)).mean() ** 2)
+
+    def below(loss):
+        """Share of the labels below its best constant."""
+        best = minimize_scalar(lambda f: loss(y, np.full_like(y, f)), bounds=(-9, 1)).x
+        return (y < best).mean()
+
+    assert below(wide) == 0
+    assert 0.035 < below(smoothed) < 0.05
 
 
 def test_a_kink_is_where_outputs_meet():

@@ -143,7 +143,7 @@ def _width(s: Subject, residuals: Array) -> Iterator[Finding]:
     shown = ", ".join(f"{x:.3g}" for x in np.atleast_1d(width))
     seen = f"{percent(beyond)} of the residuals lie beyond delta={shown}"
     how = "" if by_hand else ' (that "auto" gives here)'
-    if size == "root":
+    if size in ("root", "sides"):
         # The smoothed corner of an absolute error: its width ought to be small.
         if by_hand and beyond < 0.5:
             yield Finding(

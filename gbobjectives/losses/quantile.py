@@ -91,12 +91,14 @@ class QuantileLoss(LogCosh):
         (n,); a sequence of one level is that level, and the shape stays (n,).
     delta : float, sequence of K floats, or "auto"
         Width of the smoothing; ``"auto"`` is a fifth of the squared mean of sqrt(abs(r)) of
-        each round, which shrinks as the fit improves. Every output has its own, that of the
+        each round, which shrinks as the fit improves, or of twice the product of that mean over
+        the labels above and over those below, if less. Every output has its own, that of the
         loss of its level alone, unless they are ordered.
     ordered : bool
         Whether quantiles must not cross: `predict` sorts each row, and the smallest raw
         prediction of a row is held to the lowest level, whichever output it comes from. All
-        outputs then have one delta, ``"auto"`` being that of all their residuals together.
+        outputs then have one delta; ``"auto"`` is the square of the mean root of what each level
+        would have alone.
 
     Raises
     ------
@@ -145,7 +147,7 @@ class QuantileLoss(LogCosh):
     formula: ClassVar[str] = "delta^2 (log cosh u + (1 - 2 q) u), u = r / delta"
     source: ClassVar[str] = "doi:10.2307/1913643"
     metric_name: ClassVar[str] = "pinball"
-    auto_delta: ClassVar[AutoDelta] = AutoDelta("root", 0.2)
+    auto_delta: ClassVar[AutoDelta] = AutoDelta("sides", 0.2)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "quantile", _levels(self.quantile))
@@ -242,7 +244,6 @@ class QuantileLoss(LogCosh):
         unit, at_median = statistics
         widths = [self.auto_delta.of(output, unit) for output in self._outputs(batch)]
         if self.ordered:
-            # Outputs have equally many rows: the mean root of all is that of their mean roots.
             pooled = float(np.mean(np.sqrt(widths))) ** 2
             return replace(self, delta=bounded_delta(pooled, at_median))
         return replace(self, delta=tuple(bounded_delta(x, at_median) for x in widths))
