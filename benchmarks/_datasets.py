@@ -228,6 +228,7 @@ SETS: dict[str, tuple[str, Callable[[], Data]]] = {
     "bike_hourly": ("count", shared("bike_hourly")),
     "fremtpl2": ("count", fremtpl2),
     "flights_delay": ("real", flights_delay),
+    "flights_delay_large": ("real", flights_delay),
     "california_housing": ("real", shared("california_housing")),
     "vic_electricity": ("real", shared("vic_electricity")),
     "support2_charges": ("real", shared("support2", target="target_charges")),

@@ -325,6 +325,13 @@ TASKS: dict[str, Task] = {
         said="A model for each level, stopped by its pinball loss. Coverage is that of the "
         "interval from 0.05 to 0.95, crossing the share of rows whose quantiles are not in order.",
     ),
+    "many_rows": Task(
+        "Quantiles of many rows", ("flights_delay_large",),
+        quantiles, tuple(scores.pinball(level) for level in scores.LEVELS), scores.of_quantiles,
+        (*(f"pinball {level:g}" for level in scores.LEVELS), "coverage", "crossing"), "pinball",
+        plain="QuantileLoss auto", etas=(0.1,), seeds=3,
+        said="As before, ten times the rows: how much of what smoothing gains is due to few.",
+    ),
     "survival": Task(
         "Times to an event", ("support2",),
         survival, scores.discordance, scores.of_survival, ("C-index", "calibrated Cox loss"),

@@ -19,7 +19,7 @@ Written by the scripts of this folder: `python benchmarks/NAME.py --write`. Not 
 #: Order of the sections.
 SECTIONS = (
     *("accuracy", "own loss", "counts", "imbalance", "classes", "ranking", "robust", "quantiles"),
-    *("survival", "defaults", "kernels", "training"),
+    *("many_rows", "survival", "defaults", "kernels", "training"),
 )
 
 LIBRARIES = ("numpy", "xgboost", "lightgbm")

@@ -121,9 +121,8 @@ def test_auto_delta_is_one_number_for_each_output():
 
 def test_auto_delta_has_its_floor_in_each_output():
     fitted = np.stack([Y, Y, Y + 100], axis=1)
-    *floors, large = gbo.QuantileLoss(LEVELS).resolve(Y, fitted).delta
-    assert floors == [gbo.QuantileLoss(q).resolve(Y, Y).delta for q in LEVELS[:2]]
-    assert 0 < floors[0] <= floors[1] < 1
+    floor, same, large = gbo.QuantileLoss(LEVELS).resolve(Y, fitted).delta
+    assert floor == same == gbo.QuantileLoss(0.5).resolve(Y, Y).delta > 0
     assert large > 10
 
 
@@ -185,7 +184,7 @@ def test_auto_delta_is_held_to_what_suits_the_narrow_side():
     y = np.array(at_or_below + above)
     assert ((4 / 3 + 12) / 2) ** 2 > 2 * 4 / 3 * 12
     delta = gbo.QuantileLoss(0.3).resolve(y, np.zeros(6)).delta
-    assert delta == pytest.approx(0.4 * 2 * 4 / 3 * 12)
+    assert delta == pytest.approx(0.2 * 2 * 4 / 3 * 12)
     # A row counts as often as its weight says.
     weighted = gbo.QuantileLoss(0.3).resolve(y[:5], np.zeros(5), [1.0, 3.0, 1.0, 1.0, 1.0]).delta
     repeated = gbo.QuantileLoss(0.3).resolve(y[[0, 1, 1, 1, 2, 3, 4]], np.zeros(7)).delta
@@ -195,31 +194,15 @@ def test_auto_delta_is_held_to_what_suits_the_narrow_side():
 @pytest.mark.parametrize("y", [[1.0, 9.0], [-1.0, -9.0], [-1.0, 9.0], [-4.0, 4.0]])
 def test_auto_delta_is_of_all_residuals_where_no_side_is_narrow(y):
     delta = gbo.QuantileLoss(0.3).resolve(y, np.zeros(2)).delta
-    assert delta == pytest.approx(0.4 * np.sqrt(np.abs(y)).mean() ** 2)
-
-
-def test_auto_delta_is_a_smaller_share_of_extreme_levels():
-    y = np.array([-4.0, 4.0])
-    levels = (0.001, 0.01, 0.03, 0.1, 0.5, 0.9, 0.97, 0.99, 0.999)
-    shares = np.array([gbo.QuantileLoss(q).resolve(y, np.zeros(2)).delta for q in levels]) / 4
-    assert_allclose(
-        shares, [0.1047, 0.1848, 0.2827, 0.4, 0.4, 0.4, 0.2827, 0.1848, 0.1047], rtol=1e-3
-    )
-
-
-@pytest.mark.parametrize("level", [1e-6, 1e-3, 0.03, 0.06, 0.3])
-def test_under_auto_delta_predictions_far_outside_come_back(level):
-    y, far = np.random.default_rng(0).normal(size=100), np.full(100, -1e3)
-    assert (gbo.QuantileLoss(level).gradient(y, far) < 0).all()
-    assert (gbo.QuantileLoss(1 - level).gradient(y, -far) > 0).all()
+    assert delta == pytest.approx(0.2 * np.sqrt(np.abs(y)).mean() ** 2)
 
 
 def test_auto_delta_keeps_a_low_quantile_of_amounts_where_it_is():
-    y = np.random.default_rng(0).lognormal(sigma=1.0, size=4000)
+    y = np.random.default_rng(0).lognormal(sigma=1.5, size=4000)
     loss = gbo.QuantileLoss(0.05)
     start = np.full_like(y, loss.intercept(y)[0])
     smoothed = loss.resolve(y, start)
-    wide = gbo.QuantileLoss(0.05, delta=0.37 * np.sqrt(np.abs(y - start)).mean() ** 2)
+    wide = gbo.QuantileLoss(0.05, delta=0.2 * np.sqrt(np.abs(y - start)).mean() ** 2)
 
     def below(loss):
         """Share of the labels below its best constant."""
@@ -227,7 +210,7 @@ def test_auto_delta_keeps_a_low_quantile_of_amounts_where_it_is():
         return (y < best).mean()
 
     assert below(wide) == 0
-    assert 0.02 < below(smoothed) < 0.05
+    assert 0.035 < below(smoothed) < 0.05
 
 
 def test_a_kink_is_where_outputs_meet():
@@ -361,7 +344,6 @@ def _built_in(name, weight, rounds, start, **params):
 def test_parity_with_reg_quantileerror(monkeypatch, quantile, weight):
     # Its width, and what it divides gradient and curvature by.
     monkeypatch.setattr(gbo.QuantileLoss, "auto_delta", AutoDelta("root", 0.04))
-    monkeypatch.setattr(gbo.QuantileLoss, "_shares", np.ones(np.size(quantile)))
     loss = gbo.QuantileLoss(quantile)
     ours = train_xgb(gbo.Objective(loss, "safe", scale=2 * 0.04), REAL, weight, rounds=50)
     start = loss.intercept(REAL, weight)

@@ -5,7 +5,6 @@ from itertools import pairwise
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from scipy.special import ndtri
 
 from gbobjectives import _validation as check
 from gbobjectives._batch import Batch
@@ -16,12 +15,6 @@ from gbobjectives.losses.residual import WIDTHS, AutoDelta, bounded_delta
 from gbobjectives.losses.robust import LogCosh, SmoothAbsolute
 
 __all__ = ["AbsoluteErrorLoss", "QuantileLoss"]
-
-# Greatest width of the smoothing of a quantile, over the size of the residuals. It acts as noise on
-# the labels, and moves a quantile if it is wide beside the tail beyond. At z a normal variable has
-# a tail 1/z wide and lies z away, so that 1/z^2 is the same to all quantiles. Where the level is
-# below 1 / (1 + exp(2 / share)), predictions far outside would move further out.
-WIDEST = 0.4
 
 # Passes over ordered outputs with an offset; a handful settle them.
 MAX_PASSES = 100
@@ -97,11 +90,10 @@ class QuantileLoss(LogCosh):
         increasing sequence of K levels gives raw predictions the shape (n, K), labels staying
         (n,); a sequence of one level is that level, and the shape stays (n,).
     delta : float, sequence of K floats, or "auto"
-        Width of the smoothing; ``"auto"`` is a share of the squared mean of sqrt(abs(r)) of
+        Width of the smoothing; ``"auto"`` is a fifth of the squared mean of sqrt(abs(r)) of
         each round, which shrinks as the fit improves, or of twice the product of that mean over
-        the labels above and over those below, if less. The share is 0.4 from the level 0.06 to
-        0.94, and falls to 0.18 at 0.01 and 0.99, 0.10 at 0.001 and 0.999. Every output has its
-        own delta, that of the loss of its level alone, unless they are ordered.
+        the labels above and over those below, if less. Every output has its own, that of the
+        loss of its level alone, unless they are ordered.
     ordered : bool
         Whether quantiles must not cross: `predict` sorts each row, and the smallest raw
         prediction of a row is held to the lowest level, whichever output it comes from. All
@@ -155,7 +147,9 @@ class QuantileLoss(LogCosh):
     formula: ClassVar[str] = "delta^2 (log cosh u + (1 - 2 q) u), u = r / delta"
     source: ClassVar[str] = "doi:10.2307/1913643"
     metric_name: ClassVar[str] = "pinball"
-    auto_delta: ClassVar[AutoDelta] = AutoDelta("sides", 1.0)
+    # With 0.4 small data fits better and sooner, but fewer labels lie below a low quantile than
+    # should: 7.5 % for 10 % of flight delays, with 0.2 9.6 %.
+    auto_delta: ClassVar[AutoDelta] = AutoDelta("sides", 0.2)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "quantile", _levels(self.quantile))
@@ -246,24 +240,15 @@ class QuantileLoss(LogCosh):
         # of the labels alone: the same for every output
         return super()._label_statistics(self._outputs(batch)[0])
 
-    @property
-    def _shares(self) -> Array:
-        """Delta over the size of the residuals, of each level."""
-        z = ndtri(np.atleast_1d(self.quantile))
-        shares: Array = 1 / np.maximum(z * z, 1 / WIDEST)
-        return shares
-
     def _resolve(self, batch: Batch, statistics: tuple[float, float]) -> Self:
-        if self.resolved:
-            return self
+        if self.n_outputs == 1 or self.resolved:
+            return super()._resolve(batch, statistics)
         unit, at_median = statistics
-        widths = tuple(
-            bounded_delta(share * self.auto_delta.of(output, unit), share * at_median)
-            for share, output in zip(self._shares.tolist(), self._outputs(batch), strict=True)
-        )
-        if self._sorts:
-            return replace(self, delta=float(np.mean(np.sqrt(widths))) ** 2)
-        return replace(self, delta=widths if self.n_outputs > 1 else widths[0])
+        widths = [self.auto_delta.of(output, unit) for output in self._outputs(batch)]
+        if self.ordered:
+            pooled = float(np.mean(np.sqrt(widths))) ** 2
+            return replace(self, delta=bounded_delta(pooled, at_median))
+        return replace(self, delta=tuple(bounded_delta(x, at_median) for x in widths))
 
     def _intercept(self, batch: Batch, has_offset: bool) -> Any:
         pairs = zip(self._outputs(batch), np.atleast_1d(self.quantile), strict=True)
