@@ -190,6 +190,11 @@ def flights_delay() -> Data:
     return Data(_coded(table[SCHEDULE]), table["arr_delay"].to_numpy(np.float64))
 
 
+def flights_days() -> Data:
+    """The same of all flights, those of a day together: what is to be foretold is another day."""
+    return replace(flights_delay(), unit=_flights()["yearday"].to_numpy())
+
+
 def flights_late() -> Data:
     """Whether a flight arrives more than an hour late."""
     data = flights_delay()
@@ -228,7 +233,7 @@ SETS: dict[str, tuple[str, Callable[[], Data]]] = {
     "bike_hourly": ("count", shared("bike_hourly")),
     "fremtpl2": ("count", fremtpl2),
     "flights_delay": ("real", flights_delay),
-    "flights_delay_large": ("real", flights_delay),
+    "flights_days": ("real", flights_days),
     "california_housing": ("real", shared("california_housing")),
     "vic_electricity": ("real", shared("vic_electricity")),
     "support2_charges": ("real", shared("support2", target="target_charges")),
