@@ -266,6 +266,15 @@ RATES = (0.05, 0.1, 0.3)
 REALS = ("flights_delay", "california_housing", "vic_electricity", "support2_charges")
 COUNTS = ("randhie", "bike_hourly", "fremtpl2")
 
+QUANTILES = Task(
+    "Quantiles", REALS,
+    quantiles, tuple(scores.pinball(level) for level in scores.LEVELS), scores.of_quantiles,
+    (*(f"pinball {level:g}" for level in scores.LEVELS), "coverage", "crossing"), "pinball",
+    plain="QuantileLoss auto",
+    said="A model for each level, stopped by its pinball loss. Coverage is that of the "
+    "interval from 0.05 to 0.95, crossing the share of rows whose quantiles are not in order.",
+)  # fmt: skip
+
 TASKS: dict[str, Task] = {
     "binary": Task(
         "log loss, two classes",
@@ -317,19 +326,9 @@ TASKS: dict[str, Task] = {
         "the lowest validation error of any built-in. The auto curvature of residual losses is "
         "their safe one.",
     ),
-    "quantiles": Task(
-        "Quantiles", REALS,
-        quantiles, tuple(scores.pinball(level) for level in scores.LEVELS), scores.of_quantiles,
-        (*(f"pinball {level:g}" for level in scores.LEVELS), "coverage", "crossing"), "pinball",
-        plain="QuantileLoss auto",
-        said="A model for each level, stopped by its pinball loss. Coverage is that of the "
-        "interval from 0.05 to 0.95, crossing the share of rows whose quantiles are not in order.",
-    ),
-    "many_rows": Task(
-        "Quantiles of many rows", ("flights_days",),
-        quantiles, tuple(scores.pinball(level) for level in scores.LEVELS), scores.of_quantiles,
-        (*(f"pinball {level:g}" for level in scores.LEVELS), "coverage", "crossing"), "pinball",
-        plain="QuantileLoss auto",
+    "quantiles": QUANTILES,
+    "many_rows": replace(
+        QUANTILES, title="Quantiles of many rows", sets=("flights_days",),
         said="As before, of all flights, of which 196,000 train: how much of what smoothing gains "
         "on few rows is left on many. The flights of a day stay together.",
     ),

@@ -172,11 +172,14 @@ def test_sorting_never_raises_the_pinball_loss():
     assert ORDERED.metric_value(Y, F) == pytest.approx(FREE.metric_value(Y, np.sort(F, axis=1)))
 
 
-def test_auto_delta_of_ordered_outputs_is_between_those_of_the_levels():
-    alone = np.array(gbo.QuantileLoss(LEVELS).resolve(Y, F, W).delta)
-    delta = gbo.QuantileLoss(LEVELS, ordered=True).resolve(Y, F, W).delta
-    assert delta == pytest.approx(np.sqrt(alone).mean() ** 2)
-    assert alone.min() < delta < alone.max()
+def test_auto_delta_of_ordered_outputs_is_that_of_all_residuals():
+    together = gbo.QuantileLoss(0.5).resolve(np.repeat(Y, 3), F.ravel(), np.repeat(W, 3))
+    resolved = gbo.QuantileLoss(LEVELS, ordered=True).resolve(Y, F, W)
+    assert resolved.delta == pytest.approx(together.delta, rel=1e-12)
+    # of the responses alone, whichever output they come from
+    mixed = np.random.default_rng(0).permuted(F, axis=1)
+    again = gbo.QuantileLoss(LEVELS, ordered=True).resolve(Y, mixed, W)
+    assert again.delta == pytest.approx(resolved.delta, rel=1e-12)
 
 
 def test_auto_delta_is_held_to_what_suits_the_narrow_side():

@@ -97,8 +97,7 @@ class QuantileLoss(LogCosh):
     ordered : bool
         Whether quantiles must not cross: `predict` sorts each row, and the smallest raw
         prediction of a row is held to the lowest level, whichever output it comes from. All
-        outputs then have one delta; ``"auto"`` is the square of the mean root of what each level
-        would have alone.
+        outputs then have one delta, ``"auto"`` being that of all their residuals together.
 
     Raises
     ------
@@ -147,8 +146,8 @@ class QuantileLoss(LogCosh):
     formula: ClassVar[str] = "delta^2 (log cosh u + (1 - 2 q) u), u = r / delta"
     source: ClassVar[str] = "doi:10.2307/1913643"
     metric_name: ClassVar[str] = "pinball"
-    # With 0.4 small data fits better and sooner, but fewer labels lie below a low quantile than
-    # should: 7.5 % for 10 % of flight delays, with 0.2 9.6 %.
+    # Twice as wide few rows fit better and sooner (benchmarks/defaults.py), but of many too few lie
+    # below a low quantile (tried in examples/prediction_intervals.py).
     auto_delta: ClassVar[AutoDelta] = AutoDelta("sides", 0.2)
 
     def __post_init__(self) -> None:
@@ -241,13 +240,10 @@ class QuantileLoss(LogCosh):
         return super()._label_statistics(self._outputs(batch)[0])
 
     def _resolve(self, batch: Batch, statistics: tuple[float, float]) -> Self:
-        if self.n_outputs == 1 or self.resolved:
+        if self.n_outputs == 1 or self.ordered or self.resolved:
             return super()._resolve(batch, statistics)
         unit, at_median = statistics
         widths = [self.auto_delta.of(output, unit) for output in self._outputs(batch)]
-        if self.ordered:
-            pooled = float(np.mean(np.sqrt(widths))) ** 2
-            return replace(self, delta=bounded_delta(pooled, at_median))
         return replace(self, delta=tuple(bounded_delta(x, at_median) for x in widths))
 
     def _intercept(self, batch: Batch, has_offset: bool) -> Any:

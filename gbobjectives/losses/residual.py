@@ -70,18 +70,21 @@ class AutoDelta:
         return self.factor * _mean_of(np.sqrt, batch) ** 2
 
 
-def _sizes(batch: Batch, piece: Piece) -> tuple[Array, Array | None]:
-    """Absolute residuals of a block and their weights, None where all are 1."""
+def _residuals(batch: Batch, piece: Piece) -> tuple[Array, Array | None]:
+    """Residuals of a block, of all its outputs, and their weights, None where all are 1."""
     y, f = batch.rows(piece.rows)
-    return np.abs(f - y), None if batch.w is None else batch.weights(piece.rows)
+    w = None if batch.w is None else batch.weights(piece.rows)
+    if f.ndim == 1:
+        return f - y, w
+    return (f.T - y).ravel(), None if w is None else np.tile(w, f.shape[1])
 
 
 def _mean_of(function: Callable[[Array], Array], batch: Batch) -> float:
     """Weighted mean of a function of abs(r)."""
 
     def block(piece: Piece) -> Array:
-        r, w = _sizes(batch, piece)
-        values = function(r)
+        r, w = _residuals(batch, piece)
+        values = function(np.abs(r))
         if w is None:
             return np.array([values.sum(dtype=np.float64), len(r)])
         return np.array([(w * values).sum(dtype=np.float64), w.sum(dtype=np.float64)])
@@ -100,13 +103,11 @@ def _of_sides(batch: Batch) -> float:
     """
 
     def block(piece: Piece) -> Array:
-        y, f = batch.rows(piece.rows)
-        r = f - y
+        r, w = _residuals(batch, piece)
         root = np.sqrt(np.abs(r))
-        if batch.w is None:
+        if w is None:
             weight, excess = len(r), len(r) - 2 * np.count_nonzero(r < 0)
         else:
-            w = batch.weights(piece.rows)
             root *= w
             weight, excess = (x.sum(dtype=np.float64) for x in (w, np.where(r < 0, -w, w)))
         roots = (x.sum(dtype=np.float64) for x in (root, np.copysign(root, r)))
@@ -128,8 +129,10 @@ def _mad(batch: Batch, unit: float) -> float:
     """
 
     def block(piece: Piece) -> Array:
-        r, w = _sizes(batch, piece)
-        return np.bincount(log_magnitude_bins(r / unit), weights=w, minlength=N_MAGNITUDE_BINS)
+        r, w = _residuals(batch, piece)
+        return np.bincount(
+            log_magnitude_bins(np.abs(r) / unit), weights=w, minlength=N_MAGNITUDE_BINS
+        )
 
     median = median_from_bins(total(map_blocks(block, batch.row_pieces(), batch.n_rows)))
     # A median this far below the unit lies in the bin of the zeros.
